@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds the modules and the test programs, each environment in a copy of its own."""
+
+import os
+import re
+from pathlib import Path
+
+from .shell import BUILD, TREE, Failure, fresh, output, run, sync_tree
+
+JOBS = os.cpu_count() or 2
+SELFTESTS = "tools/testing/selftests/iotarget"
+
+
+def modules(env_name, kdir, *options, clean=False):
+    """Build all modules, the test ones too, and return their paths.
+
+    W=1 is what `make check` asks for: both share one build."""
+    copy = sync_tree(BUILD / env_name / "src")
+    argv = ["make", "-C", kdir, f"M={copy}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1", *options]
+    if clean:
+        run(f"clean modules {env_name}", argv + ["clean"])
+    run(f"build modules {env_name}", argv + ["modules"])
+    # not whatever .ko lies about: a module that is gone from the tree may have left one
+    order = copy / "modules.order"
+    built = [Path(line).with_suffix(".ko") for line in order.read_text().split()]
+    built = [path if path.is_absolute() else copy / path for path in built]
+    if not built:
+        raise Failure(f"build modules {env_name}: no .ko came out")
+    return built
+
+
+def depends(module):
+    text = output(["/sbin/modinfo" if os.path.exists("/sbin/modinfo") else "modinfo",
+                   "-F", "depends", module]).strip()
+    return [name for name in text.split(",") if name]
+
+
+def load_order(paths):
+    """Our modules, each after those it needs."""
+    by_name = {Path(p).stem.replace("-", "_"): Path(p) for p in paths}
+    order, busy = [], set()
+
+    def visit(name):
+        path = by_name[name]
+        if path in order or name in busy:
+            return
+        busy.add(name)
+        for other in depends(path):
+            if other.replace("-", "_") in by_name:
+                visit(other.replace("-", "_"))
+        order.append(path)
+
+    for name in sorted(by_name):
+        visit(name)
+    return order
+
+
+def selftests(env_name, kernel_source):
+    """Build the test programs, static and from nothing, and return those to be run:
+    all programs built and all scripts. *_helper is carried along but not run."""
+    source = BUILD / env_name / "src" / SELFTESTS
+    if not (source / "Makefile").exists():
+        raise Failure(f"{SELFTESTS}/Makefile: not there")
+    out = fresh(BUILD / env_name / "selftests")
+    run(f"build selftests {env_name}",
+        ["make", "-C", source, f"-j{JOBS}", f"KSFT={kernel_source}/tools/testing/selftests",
+         f"OUTPUT={out}", "LDFLAGS=-static"])
+    programs = [p for p in sorted(out.iterdir())
+                if p.is_file() and os.access(p, os.X_OK) and p.suffix not in (".o", ".d")]
+    programs += sorted(source.glob("*.sh"))
+    if not programs:
+        raise Failure(f"build selftests {env_name}: no program came out in {out}")
+    return programs
+
+
+def is_helper(program):
+    return Path(program).stem.endswith("_helper")
+
+
+def selftest_timeout(default=120):
+    """Seconds for one program: the "settings" file kselftest itself reads."""
+    settings = TREE / SELFTESTS / "settings"
+    if settings.exists():
+        found = re.search(r"^timeout=(\d+)", settings.read_text(), re.M)
+        if found:
+            return int(found.group(1))
+    return default

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Does for the guest what only the host can: pull a stick, stall it, tell the log.
+
+The guest writes "ID VERB WORDS..." to /dev/iotarget-host, the answer is a line
+"ID ok TEXT" or "ID error TEXT". The command `host` in the guest does just that.
+"""
+
+import contextlib
+import json
+import threading
+import time
+
+from .qmp import QmpError
+
+HELP = ("plug ID | unplug ID | stall ID | resume ID | after MS VERB... | "
+        "log TEXT | qmp JSON | ping | help")
+
+
+class HostPort:
+    def __init__(self, machine, channel, actions):
+        self.machine, self.channel = machine, channel
+        self.actions = {
+            "plug": lambda m, name: m.sticks.plug(name),
+            "unplug": lambda m, name: m.sticks.unplug(name),
+            "stall": lambda m, name: m.sticks.stall(name),
+            "resume": lambda m, name: m.sticks.resume(name),
+            "ping": lambda m: "pong",
+            "help": lambda m: " | ".join([HELP, *sorted(actions)]),
+            "log": lambda m, *words: m.on_line("# host: " + " ".join(words)),
+            **actions,
+        }
+        self.timers = []
+        self.lock = threading.Lock()        # one action at a time
+        self.failures = []                  # of actions nobody waits for any more
+        threading.Thread(target=self._serve, name="host", daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError), \
+                self.channel.makefile("r", encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                number, _, request = line.strip().partition(" ")
+                if not request:
+                    continue
+                # of its own: a slow action must not keep others from being heard
+                threading.Thread(target=self._answer, args=(number, request), daemon=True).start()
+
+    def _answer(self, number, request):
+        verdict, text = self.do(request)
+        with contextlib.suppress(OSError):
+            self.channel.sendall(f"{number} {verdict} {text}".strip().encode() + b"\n")
+
+    def do(self, request):
+        """Carry out one request; ("ok" or "error", text)."""
+        verb, *words = request.split()
+        # "stall-usb" is short for "stall usb0"
+        if verb.endswith("-usb") and not words:
+            verb, words = verb[:-len("-usb")], ["usb0"]
+        if verb == "after":
+            return self._later(words)
+        try:
+            if verb == "qmp":
+                answer = self.machine.qmp.raw(json.loads(request.partition(" ")[2]))
+                return "ok", json.dumps(answer)
+            if verb not in self.actions:
+                return "error", f"no action {verb}; there are: {HELP}"
+            with self.lock:
+                text = self.actions[verb](self.machine, *words)
+            return "ok", str(text) if text is not None else ""
+        except (QmpError, ValueError, TypeError) as err:
+            return "error", f"{verb}: {err}"
+
+    def _later(self, words):
+        """"after 1500 resume usb0": answered at once, done in 1.5 s; for a guest that
+        will be blocked by then."""
+        try:
+            delay = float(words[0]) / 1000
+            request = " ".join(words[1:])
+        except (IndexError, ValueError):
+            return "error", "after MILLISECONDS VERB..."
+        if not request:
+            return "error", "after MILLISECONDS VERB..."
+        asked = time.monotonic()
+
+        def fire():
+            verdict, text = self.do(request)
+            if verdict != "ok":
+                self.failures.append(f"host action {request!r} asked for "
+                                     f"{time.monotonic() - asked:.1f} s before: {text}")
+        timer = threading.Timer(delay, fire)
+        timer.daemon = True
+        timer.start()
+        self.timers.append(timer)
+        return "ok", ""
+
+    def close(self):
+        for timer in self.timers:
+            timer.cancel()
+        with contextlib.suppress(OSError):
+            self.channel.close()

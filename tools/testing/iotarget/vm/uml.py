@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds a user-mode kernel with our code in it and runs its KUnit suites."""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+from . import alarms, provision
+from .ktap import SKIPPED, Collector
+from .shell import BUILD, LOGS, TREE, Failure, cache, kill_group, locked, run, say
+from .stock import judge, verdict
+
+ALARM_SUITE = "iotarget_alarm"      # carries the planted faults, tests nothing by itself
+RUNNER_DONE = re.compile(r"^reboot: (?:System halted|Restarting system|Power down)")
+
+
+class UmlRunner:
+    def __init__(self, env):
+        self.env = env
+        self.binary = BUILD / env.name / "linux"
+
+    def prepare(self):
+        source = provision.kernel_source(self.env.source)
+        config = TREE / self.env.kunitconfig
+        if not config.exists():
+            raise Failure(f"{self.env.kunitconfig}: not there")
+        out = cache(f"uml-{self.env.source.rpartition('-')[2]}")
+        say(f"  {self.env.name}: build the kernel (minutes when new, else seconds)")
+        with locked(out.name):
+            self._into(source)
+            seconds = run(f"build {self.env.name}", [
+                "./tools/testing/kunit/kunit.py", "build", f"--kunitconfig={config}",
+                f"--build_dir={out}", f"--jobs={os.cpu_count() or 2}",
+                "--make_options", "CC=ccache gcc"],
+                cwd=source, timeout=2400,
+                env={"CCACHE_DIR": str(cache("ccache")), "KBUILD_BUILD_TIMESTAMP": "2026-01-01",
+                     "KBUILD_BUILD_USER": "iotarget", "KBUILD_BUILD_HOST": "iotarget"})
+            # of our own: another run may build while this one still tests
+            self.binary.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.binary.with_suffix(".partial")
+            shutil.copy2(out / "linux", partial)
+            partial.rename(self.binary)
+        say(f"  {self.env.name}: built in {seconds:.0f} s")
+
+    def _into(self, source):
+        compat = TREE / "drivers/iotarget/compat"
+        options = ["--compat"] if compat.is_dir() and any(compat.iterdir()) else []
+        run(f"into-tree {self.env.name}", [TREE / "scripts/into-tree", source, *options])
+
+    # -- one boot ------------------------------------------------------------
+
+    def boot(self, name, arguments, on_line=lambda line: None):
+        """Run the kernel to its end; its log and what went wrong with the run."""
+        argv = [str(self.binary), "mem=1G", "console=tty", "kunit_shutdown=halt",
+                "kunit.enable=1", *arguments]
+        path = LOGS / f"{self.env.name}-{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        problems, lines = [], []
+        proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, errors="replace",
+                                cwd=self.binary.parent, start_new_session=True)
+        expired = threading.Event()
+
+        def expire():
+            expired.set()
+            kill_group(proc)
+        watchdog = threading.Timer(self.env.timeout, expire)
+        watchdog.start()
+        try:
+            with open(path, "w") as log:
+                for line in proc.stdout:
+                    log.write(line)
+                    lines.append(line.rstrip("\r\n"))
+                    on_line(lines[-1])
+            status = proc.wait()
+        finally:
+            watchdog.cancel()
+            kill_group(proc)
+        if expired.is_set():
+            problems.append(f"hung: killed after {self.env.timeout} s")
+        elif not any(RUNNER_DONE.match(line) for line in lines):
+            problems.append(f"the kernel died before the end (status {status})")
+        found = alarms.scan(lines, [t.pattern for t in self.env.tolerated])
+        return Boot(lines, problems, found, str(path))
+
+    # -- tests ---------------------------------------------------------------
+
+    def run(self, row, pattern):
+        """Run the suites; the pattern is KUnit's: "SUITE" or "SUITE.CASE", globs."""
+        def on_result(test):
+            if test.name.startswith(ALARM_SUITE + ".") and test.outcome == SKIPPED:
+                return                      # it had nothing to do, as it should
+            row.add(test)
+        collector = Collector(on_result=on_result, kernel_log=True)
+        boot = self.boot("tests", [f"kunit.filter_glob={pattern or self.env.suites}"],
+                         collector.feed)
+        if pattern and not collector.results_seen and not boot.problems and not boot.alarms:
+            return False
+        collector.finish()
+        row.lateness += collector.lateness
+        judge(row, boot)
+        return True
+
+    def prove(self, row, fault):
+        """Plant a fault: the run must be red because of the expected alarm."""
+        boot = self.boot(f"alarm-{fault.name}", [f"kunit.filter_glob={ALARM_SUITE}",
+                                                 f"{ALARM_SUITE}.fault={fault.name}"])
+        return verdict(fault, boot.alarms, boot.log)
+
+
+class Boot:
+    def __init__(self, lines, problems, found, log):
+        self.lines, self.problems, self.alarms, self.log = lines, problems, found, log
