@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The block backend: requests become bios.
+ *
+ * A request in one piece of memory uses the bio that it brings along.  Any
+ * other is made into as many bios as it takes, from the instance's own bioset,
+ * which never fails; each part remembers where in the request it begins.  The
+ * block layer splits what the device can't take at once.
+ *
+ * Context: opening and releasing in a worker; submitting as submit_bio(); the
+ * completion in any, hard irq included.  Lock: req->part_lock, for requests of
+ * several bios.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "internal.h"
+
+/**
+ * struct block - an open block device
+ * @file: what keeps it open
+ * @bdev: the device
+ * @own_file: opened by us, not given to us
+ * @access: IOTARGET_ACCESS_*
+ * @lower: the device's object, and the holder of the claim
+ * @use: our entry there
+ * @id: who the device says it is
+ * @bios: for requests of more than one part
+ */
+struct block {
+	struct file		*file;
+	struct block_device	*bdev;
+	bool			own_file;
+	u32			access;
+	struct iotarget_lower	*lower;
+	struct iotarget_use	use;
+	struct iotarget_identity id;
+	struct bio_set		bios;
+};
+
+/**
+ * struct part - one of a request's bios
+ * @req: the request
+ * @offset: where in the request it begins
+ * @bio: the bio, with room for its bio_vecs behind it
+ */
+struct part {
+	struct iotarget_request	*req;
+	size_t			offset;
+	struct bio		bio;
+};
+
+/* What a completion status says about the request's effect. */
+static enum iotarget_outcome block_outcome(blk_status_t status)
+{
+	switch (status) {
+	case BLK_STS_OK:
+	case BLK_STS_MEDIUM:
+	case BLK_STS_PROTECTION:
+	case BLK_STS_NOSPC:
+	case BLK_STS_NOTSUPP:
+	case BLK_STS_TARGET:
+	case BLK_STS_RESV_CONFLICT:
+		return IOTARGET_DONE;
+	default:
+		/*
+		 * The rest may be a device that is gone, and what it did before
+		 * it went nobody can tell.
+		 */
+		return IOTARGET_UNKNOWN;
+	}
+}
+
+static blk_mode_t block_mode(u32 access)
+{
+	return (access & IOTARGET_ACCESS_READ ? BLK_OPEN_READ : 0) |
+	       (access & IOTARGET_ACCESS_WRITE ? BLK_OPEN_WRITE : 0);
+}
+
+static int block_open_file(struct block *b, const struct iotarget_open *how)
+{
+	struct file *file;
+
+	if (how->file) {
+		b->file = get_file(how->file);
+		b->bdev = file_bdev(b->file);
+		return 0;
+	}
+	/* Who does not let others write takes the kernel's claim as well. */
+	file = bdev_file_open_by_dev(how->devt, block_mode(how->access),
+				     how->share & IOTARGET_SHARE_WRITE ?
+				     NULL : b->lower, NULL);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	b->file = file;
+	b->bdev = file_bdev(file);
+	b->own_file = true;
+	return 0;
+}
+
+/* The last put of a file of our own closes the device here and now. */
+static void block_close_file(struct block *b)
+{
+	if (b->own_file)
+		__fput_sync(b->file);
+	else
+		fput(b->file);
+}
+
+static int block_check_device(struct block *b)
+{
+	if (b->access & IOTARGET_ACCESS_WRITE && bdev_read_only(b->bdev))
+		return -EACCES;
+	if (!bdev_nr_bytes(b->bdev))
+		return -ENOMEDIUM;
+	return 0;
+}
+
+static int block_open(struct iotarget_inst *inst,
+		      const struct iotarget_open *how)
+{
+	dev_t devt = how->file ? file_inode(how->file)->i_rdev : how->devt;
+	struct block *b;
+	int ret = -ENOMEM;
+
+	b = kzalloc(sizeof(*b), GFP_KERNEL);
+	if (!b)
+		return -ENOMEM;
+	b->access = how->access;
+	b->use.access = how->access;
+	b->use.share = how->share;
+	b->lower = iotarget_lower_get(devt);
+	if (!b->lower)
+		goto free_block;
+	/* A driver's submit_bio may send: see bio_alloc_bioset(). */
+	ret = bioset_init(&b->bios, BIO_POOL_SIZE, offsetof(struct part, bio),
+			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
+	if (ret)
+		goto put_lower;
+	ret = block_open_file(b, how);
+	if (ret)
+		goto exit_bios;
+	ret = block_check_device(b);
+	if (ret)
+		goto close_file;
+	ret = iotarget_lower_share(b->lower, b->bdev, &b->use);
+	if (ret)
+		goto close_file;
+	iotarget_lower_identify(b->bdev, &b->id);
+	inst->backend = b;
+	return 0;
+
+close_file:
+	block_close_file(b);
+exit_bios:
+	bioset_exit(&b->bios);
+put_lower:
+	iotarget_lower_put(b->lower);
+free_block:
+	kfree(b);
+	return ret;
+}
+
+static void block_release(struct iotarget_inst *inst)
+{
+	struct block *b = inst->backend;
+
+	iotarget_lower_unshare(&b->use);
+	block_close_file(b);
+	bioset_exit(&b->bios);
+	iotarget_lower_put(b->lower);
+	kfree(b);
+}
+
+/*
+ * Walk over a request's memory piece by piece.  A bio_vec is one piece, a
+ * kernel address of the linear mapping is, and of vmalloc memory each page.
+ */
+struct walk {
+	struct iov_iter		iter;
+	struct page		*page;
+	unsigned int		offset;
+	size_t			len;
+};
+
+static bool walk_piece(struct walk *w)
+{
+	const size_t skip = w->iter.iov_offset;
+	void *addr;
+
+	if (!iov_iter_count(&w->iter))
+		return false;
+	if (iov_iter_is_bvec(&w->iter)) {
+		const struct bio_vec *bv = w->iter.bvec;
+
+		w->page = bv->bv_page + ((bv->bv_offset + skip) >> PAGE_SHIFT);
+		w->offset = (bv->bv_offset + skip) & ~PAGE_MASK;
+		w->len = bv->bv_len - skip;
+	} else {
+		addr = w->iter.kvec->iov_base + skip;
+		w->offset = offset_in_page(addr);
+		w->len = w->iter.kvec->iov_len - skip;
+		if (is_vmalloc_or_module_addr(addr)) {
+			w->page = vmalloc_to_page(addr);
+			w->len = min_t(size_t, w->len, PAGE_SIZE - w->offset);
+		} else {
+			w->page = virt_addr_valid(addr) ? virt_to_page(addr) :
+							  NULL;
+		}
+	}
+	w->len = min(w->len, iov_iter_count(&w->iter));
+	return true;
+}
+
+/* Start, or go on after using @used bytes; false at the end. */
+static bool walk_next(struct walk *w, size_t used)
+{
+	do {
+		iov_iter_advance(&w->iter, used);
+		if (!walk_piece(w))
+			return false;
+		used = 0;
+	} while (!w->len);
+	return true;
+}
+
+/*
+ * Each piece must be where the device can reach it, and of whole blocks, as the
+ * block layer may split between any two of them.  So vmalloc memory, whose
+ * pieces are pages, must begin at a block.
+ */
+static int check_memory(struct block_device *bdev,
+			const struct iotarget_request *req)
+{
+	const unsigned int mask = bdev_dma_alignment(bdev);
+	const unsigned int len_mask = bdev_logical_block_size(bdev) - 1;
+	struct walk w = { .iter = req->iter };
+	bool more;
+
+	for (more = walk_next(&w, 0); more; more = walk_next(&w, w.len)) {
+		if (!w.page || w.offset & mask || w.len & len_mask)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
+{
+	const struct block *b = inst->backend;
+	const unsigned int bs = bdev_logical_block_size(b->bdev);
+	u64 end;
+
+	switch (req->type) {
+	case IOTARGET_REQ_FLUSH:
+		return 0;
+	case IOTARGET_REQ_READ:
+		if (!(b->access & IOTARGET_ACCESS_READ))
+			return -EACCES;
+		break;
+	case IOTARGET_REQ_WRITE:
+		if (!(b->access & IOTARGET_ACCESS_WRITE))
+			return -EACCES;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (check_add_overflow(req->pos, (u64)req->len, &end))
+		return -EOVERFLOW;
+	if ((req->pos | req->len) & (bs - 1))
+		return -EINVAL;
+	if (end > bdev_nr_bytes(b->bdev))
+		return -ERANGE;
+	return req->len ? check_memory(b->bdev, req) : 0;
+}
+
+static blk_opf_t block_opf(const struct iotarget_request *req)
+{
+	const blk_opf_t sync = req->send_flags & IOTARGET_SEND_SYNCHRONOUS ?
+			       REQ_SYNC : 0;
+
+	switch (req->type) {
+	case IOTARGET_REQ_WRITE:
+		return REQ_OP_WRITE | sync | (req->fua ? REQ_FUA : 0);
+	case IOTARGET_REQ_FLUSH:
+		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC;
+	default:
+		return REQ_OP_READ | sync;
+	}
+}
+
+/* The bio that the request brought along: the whole of it. */
+static void own_end_io(struct bio *bio)
+{
+	struct iotarget_request *req = bio->bi_private;
+	const blk_status_t status = bio->bi_status;
+
+	bio_uninit(bio);
+	iotarget_request_done(req, blk_status_to_errno(status),
+			      block_outcome(status), status ? 0 : req->len);
+}
+
+static void submit_own(struct block *b, struct iotarget_request *req,
+		       const struct walk *w)
+{
+	struct bio *bio = &req->bio;
+
+	bio_init(bio, b->bdev, &req->bvec, 1, block_opf(req));
+	bio->bi_iter.bi_sector = req->pos >> SECTOR_SHIFT;
+	bio->bi_end_io = own_end_io;
+	bio->bi_private = req;
+	if (w)
+		__bio_add_page(bio, w->page, w->len, w->offset);
+	submit_bio(bio);
+}
+
+static void parts_put(struct iotarget_request *req)
+{
+	if (atomic_dec_and_test(&req->bios))
+		iotarget_request_done(req, req->status, req->outcome,
+				      req->bytes);
+}
+
+/* The result of the whole: the first error by position, the worst outcome. */
+static void part_failed(struct iotarget_request *req, size_t offset,
+			blk_status_t status)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&req->part_lock, flags);
+	if (!req->status || offset < req->bytes) {
+		req->status = blk_status_to_errno(status);
+		req->bytes = offset;
+	}
+	req->outcome = max_t(u8, req->outcome, block_outcome(status));
+	spin_unlock_irqrestore(&req->part_lock, flags);
+}
+
+static void part_end_io(struct bio *bio)
+{
+	struct part *part = container_of(bio, struct part, bio);
+	struct iotarget_request *req = part->req;
+	const size_t offset = part->offset;
+	const blk_status_t status = bio->bi_status;
+
+	bio_put(bio);
+	if (status)
+		part_failed(req, offset, status);
+	parts_put(req);
+}
+
+static struct bio *part_alloc(struct block *b, struct iotarget_request *req,
+			      size_t offset)
+{
+	struct part *part;
+	struct bio *bio;
+
+	bio = bio_alloc_bioset(b->bdev, BIO_MAX_VECS, block_opf(req), GFP_NOIO,
+			       &b->bios);
+	part = container_of(bio, struct part, bio);
+	part->req = req;
+	part->offset = offset;
+	bio->bi_iter.bi_sector = (req->pos + offset) >> SECTOR_SHIFT;
+	bio->bi_end_io = part_end_io;
+	return bio;
+}
+
+static void submit_parts(struct block *b, struct iotarget_request *req,
+			 struct walk *w)
+{
+	const unsigned int bs = bdev_logical_block_size(b->bdev);
+	size_t offset = 0, n;
+	struct bio *bio;
+	bool more = true;
+
+	req->status = 0;
+	req->outcome = IOTARGET_DONE;
+	req->bytes = req->len;
+	atomic_set(&req->bios, 1);
+	while (more) {
+		bio = part_alloc(b, req, offset);
+		for (;;) {
+			/* A bio's size is 32 bits; whole blocks only. */
+			n = min_t(size_t, w->len,
+				  round_down(UINT_MAX - bio->bi_iter.bi_size,
+					     bs));
+			if (!n || !bio_add_page(bio, w->page, n, w->offset))
+				break;
+			offset += n;
+			more = walk_next(w, n);
+			if (!more)
+				break;
+		}
+		atomic_inc(&req->bios);
+		submit_bio(bio);
+	}
+	parts_put(req);
+}
+
+static void block_submit(struct iotarget_inst *inst,
+			 struct iotarget_request *req)
+{
+	struct block *b = inst->backend;
+	struct walk w = { .iter = req->iter };
+
+	if (req->type == IOTARGET_REQ_FLUSH) {
+		submit_own(b, req, NULL);
+		return;
+	}
+	if (!req->len || !walk_next(&w, 0)) {
+		/* The block layer has no transfer of nothing. */
+		iotarget_request_done(req, 0, IOTARGET_DONE, 0);
+		return;
+	}
+	if (w.len == req->len && w.len <= UINT_MAX - SECTOR_SIZE)
+		submit_own(b, req, &w);
+	else
+		submit_parts(b, req, &w);
+}
+
+static void block_info(struct iotarget_inst *inst, struct iotarget_info *info)
+{
+	const struct block *b = inst->backend;
+	struct block_device *bdev = b->bdev;
+
+	info->access = b->access;
+	info->devt = bdev->bd_dev;
+	strscpy(info->disk_name, bdev->bd_disk->disk_name,
+		sizeof(info->disk_name));
+	info->capacity = bdev_nr_bytes(bdev);
+	info->logical_block_size = bdev_logical_block_size(bdev);
+	info->physical_block_size = bdev_physical_block_size(bdev);
+	info->max_transfer = queue_max_sectors(bdev_get_queue(bdev)) <<
+			     SECTOR_SHIFT;
+	info->dma_alignment = bdev_dma_alignment(bdev);
+	info->partition = bdev_partno(bdev);
+	info->write_cache = bdev_write_cache(bdev);
+	info->read_only = bdev_read_only(bdev);
+	info->rotational = bdev_rot(bdev);
+	info->removable = bdev->bd_disk->flags & GENHD_FL_REMOVABLE;
+	info->unique_id_type = b->id.unique_id_type;
+	info->unique_id_len = b->id.unique_id_len;
+	memcpy(info->unique_id, b->id.unique_id, sizeof(info->unique_id));
+	strscpy(info->serial, b->id.serial, sizeof(info->serial));
+	info->diskseq = bdev->bd_disk->diskseq;
+}
+
+static struct block_device *block_bdev(struct iotarget_inst *inst)
+{
+	const struct block *b = inst->backend;
+
+	return b->bdev;
+}
+
+const struct iotarget_backend_ops iotarget_block_ops = {
+	.name		= "block",
+	.open		= block_open,
+	.release	= block_release,
+	.check		= block_check,
+	.submit		= block_submit,
+	.info		= block_info,
+	.bdev		= block_bdev,
+};

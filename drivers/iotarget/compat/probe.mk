@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the kernel that we build for lacks, found by looking at its headers.  A
+# copy of this tree inside the newest kernel leaves this folder behind.
+
+iotarget-dir := $(if $(filter %/tests,$(src)),$(src)/..,$(src))
+iotarget-has = $(shell grep -qsE '$(2)' $(srctree)/include/linux/$(1) && echo y)
+
+# A build outside the kernel tree brings its own public headers.
+ifneq ($(KBUILD_EXTMOD),)
+LINUXINCLUDE := -I$(iotarget-dir)/../../include $(LINUXINCLUDE)
+ccflags-$(CONFIG_IOTARGET_KUNIT_TEST) += -DCONFIG_IOTARGET_KUNIT_TEST_MODULE=1
+ccflags-m += -DCONFIG_IOTARGET_MODULE=1
+endif
+
+# Each shim is named like the header that it stands in front of.
+LINUXINCLUDE := -I$(iotarget-dir)/compat $(LINUXINCLUDE)
+ccflags-$(call iotarget-has,blkdev.h,bool bdev_rot) += -DIOTARGET_HAS_BDEV_ROT
+
+# Symbol namespaces became strings, for exports first and for imports later.
+ifeq ($(call iotarget-has,export.h,stringify.DEFAULT_SYMBOL_NAMESPACE),y)
+iotarget-ns := IOTARGET_1
+else
+iotarget-ns := '"IOTARGET_1"'
+endif
+ifneq ($(call iotarget-has,module.h,MODULE_IMPORT_NS.*__stringify),y)
+ccflags-y += -DIOTARGET_HAS_STRING_NS
+endif

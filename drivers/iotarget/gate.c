@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The two gates of a target, and the reconciler that keeps them.
+ *
+ * The in-gate decides whether a request may enter, the out-gate whether it may
+ * go on to the device.  The truth about both is the state word, under
+ * gate->lock.  The mechanism is one percpu_ref of the open instance, which is
+ * live exactly while both gates are open: a successful tryget_live is the test
+ * of both and the count of what is in flight, all without a shared cache line.
+ *
+ * A transition changes the word under the lock and leaves it to a work item,
+ * the reconciler, to make the percpu_ref follow: kill it when a gate was shut,
+ * resurrect it when both are open again.  The work item never runs twice at
+ * once, so kills and resurrections are in order without a mutex, and nobody who
+ * changes the state has to sleep.  Between the change and the kill, senders
+ * would still get references.  That is what gate->flags is for: a sender reads
+ * it once after its tryget, and if it is set puts the reference back before it
+ * does anything else.  A sender that read it before it was set counts as one
+ * that sent before the transition; the kill is confirmed on all CPUs before
+ * anybody looks at the count, so it is seen.
+ *
+ * What may not pass takes the slow path: under the lock it is held in the FIFO,
+ * or refused, as the word says.  Starting sets a mark at the end of the FIFO.
+ * As long as the flag says "draining", everybody pends behind what is there,
+ * and a worker sends from the head; the flag falls when the mark is reached and
+ * either the FIFO is empty or a fixed number of later arrivals was taken.  So
+ * nothing sent after the start overtakes what was held before it, and the drain
+ * ends however fast others send.
+ *
+ * Context: entering and leaving run anywhere their callers may be, hard irq
+ * included; the rest says so.  Lock: gate->lock, irq-safe.
+ */
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "internal.h"
+
+/**
+ * iotarget_gate_init - set up a gate, closed
+ * @gate: the gate
+ *
+ * Context: process; may sleep.
+ */
+void iotarget_gate_init(struct iotarget_gate *gate)
+{
+	spin_lock_init(&gate->lock);
+	INIT_LIST_HEAD(&gate->pended);
+	init_waitqueue_head(&gate->waitq);
+	gate->word = IOTARGET_W_CLOSED;
+	gate->flags = IOTARGET_GATE_SHUT;
+	lockdep_register_key(&gate->key);
+	lockdep_init_map(&gate->map, "iotarget_callback", &gate->key, 0);
+}
+
+/**
+ * iotarget_gate_exit - undo iotarget_gate_init()
+ * @gate: the gate, closed, with nothing pended
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_gate_exit(struct iotarget_gate *gate)
+{
+	WARN_ON_ONCE(!list_empty(&gate->pended));
+	lockdep_unregister_key(&gate->key);
+}
+
+/* Count a unit that is about to leave for the device. */
+static void count_out(struct iotarget_inst *inst, struct iotarget_unit *unit)
+{
+	unit->inst = inst;
+	unit->epoch = READ_ONCE(inst->epoch);
+	this_cpu_inc(inst->counts->out[unit->epoch]);
+}
+
+/* Both gates at once, for a sender that may submit by itself. */
+static bool enter_direct(struct iotarget_gate *gate, struct iotarget_unit *unit)
+{
+	struct iotarget_inst *inst;
+	bool live;
+
+	rcu_read_lock();
+	inst = rcu_dereference(gate->inst);
+	live = inst && percpu_ref_tryget_live_rcu(&inst->ref);
+	rcu_read_unlock();
+	if (!live)
+		return false;
+
+	iotarget_hook(IOTARGET_HOOK_GATE_ENTERED, unit);
+	if (unlikely(READ_ONCE(gate->flags))) {
+		/*
+		 * Put it before pending: were it held over the pending, a stop
+		 * would wait for a unit that itself waits for the start.
+		 */
+		percpu_ref_put(&inst->ref);
+		iotarget_hook(IOTARGET_HOOK_GATE_REFUSED, unit);
+		return false;
+	}
+	count_out(inst, unit);
+	return true;
+}
+
+/* Past the state of the target: any open instance will do. */
+static bool enter_ignoring(struct iotarget_gate *gate,
+			   struct iotarget_unit *unit)
+{
+	struct iotarget_inst *inst = iotarget_inst_hold(gate_to_target(gate));
+
+	if (inst)
+		count_out(inst, unit);
+	return inst;
+}
+
+/* A held unit keeps its target, and the code of its owner, in memory. */
+static void pin(struct iotarget *target, struct iotarget_unit *unit)
+{
+	kref_get(&target->refs);
+	__module_get(target->ops->owner);
+	unit->flags |= IOTARGET_UNIT_PINNED;
+}
+
+/**
+ * iotarget_gate_unpin - let go of what a held unit kept in memory
+ * @target: the target
+ *
+ * Context: any.
+ */
+void iotarget_gate_unpin(struct iotarget *target)
+{
+	struct module *owner = target->ops->owner;
+
+	iotarget_put_atomic(target);
+	module_put(owner);
+}
+
+static void pend(struct iotarget *target, struct iotarget_unit *unit)
+{
+	struct iotarget_gate *gate = &target->gate;
+
+	lockdep_assert_held(&gate->lock);
+	pin(target, unit);
+	unit->seq = ++gate->seq;
+	WRITE_ONCE(unit->where, IOTARGET_AT_PENDED);
+	list_add_tail(&unit->node, &gate->pended);
+	gate->nr_pended++;
+}
+
+static void kick_drain(struct iotarget_inst *inst)
+{
+	iotarget_inst_kick(inst, inst->wq, &inst->drain);
+}
+
+/*
+ * The slow path: the word decides.  Returns IOTARGET_ENTERED when the gate was
+ * found open after all and the caller has to try again.
+ */
+static enum iotarget_enter enter_slow(struct iotarget *target,
+				      struct iotarget_unit *unit, int *error)
+{
+	struct iotarget_gate *gate = &target->gate;
+	enum iotarget_enter ret = IOTARGET_REFUSED;
+	struct iotarget_inst *inst;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	inst = rcu_dereference_protected(gate->inst,
+					 lockdep_is_held(&gate->lock));
+	if (!iotarget_word_accepts(gate->word)) {
+		*error = -ESHUTDOWN;
+	} else if (iotarget_unit_cancelled(unit)) {
+		*error = -ECANCELED;
+	} else if (gate->word == IOTARGET_W_STARTED &&
+		   !(unit->flags & IOTARGET_UNIT_ATOMIC)) {
+		ret = IOTARGET_ENTERED;
+	} else if (unit->flags & IOTARGET_UNIT_NOWAIT) {
+		*error = -EAGAIN;
+	} else {
+		pend(target, unit);
+		if (gate->word == IOTARGET_W_STARTED)
+			kick_drain(inst);
+		ret = IOTARGET_HELD;
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return ret;
+}
+
+/* The sender may not sleep: the worker submits, though not through the FIFO. */
+static enum iotarget_enter hand_off(struct iotarget *target,
+				    struct iotarget_unit *unit)
+{
+	struct iotarget_inst *inst = unit->inst;
+	unsigned long flags;
+
+	spin_lock_irqsave(&target->gate.lock, flags);
+	WRITE_ONCE(unit->where, IOTARGET_AT_HANDOFF);
+	list_add_tail(&unit->node, &inst->handoff);
+	kick_drain(inst);
+	spin_unlock_irqrestore(&target->gate.lock, flags);
+	return IOTARGET_HELD;
+}
+
+/**
+ * iotarget_gate_enter - bring a unit through the gates, or hold it
+ * @target: the target
+ * @unit: the unit, with its flags set and unit->inst NULL
+ * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN, -ECANCELED
+ *
+ * After %IOTARGET_HELD the unit may complete at any moment and must not be
+ * touched.
+ *
+ * Context: any; does not sleep.
+ */
+enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
+					struct iotarget_unit *unit, int *error)
+{
+	enum iotarget_enter ret;
+
+	if (unit->flags & IOTARGET_UNIT_IGNORE) {
+		if (!enter_ignoring(&target->gate, unit)) {
+			*error = -ESHUTDOWN;
+			return IOTARGET_REFUSED;
+		}
+		if (unit->flags & IOTARGET_UNIT_ATOMIC)
+			return hand_off(target, unit);
+		return IOTARGET_ENTERED;
+	}
+
+	/*
+	 * Started without the flag means that the reference is live, and the
+	 * slow path says "try again" only then: the loop goes round again only
+	 * if another transition came between.
+	 */
+	for (;;) {
+		if (!(unit->flags & IOTARGET_UNIT_ATOMIC) &&
+		    enter_direct(&target->gate, unit))
+			return IOTARGET_ENTERED;
+		ret = enter_slow(target, unit, error);
+		if (ret != IOTARGET_ENTERED)
+			return ret;
+	}
+}
+
+/**
+ * iotarget_gate_leave - a unit is back and its callback has returned
+ * @inst: the instance it was sent on
+ * @epoch: unit->epoch
+ * @flags: unit->flags
+ *
+ * The unit itself may be gone.
+ *
+ * Context: any.
+ */
+void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
+			 unsigned int flags)
+{
+	iotarget_hook(IOTARGET_HOOK_GATE_LEAVE, inst);
+	this_cpu_dec(inst->counts->out[epoch]);
+	if (!(flags & IOTARGET_UNIT_IGNORE))
+		percpu_ref_put(&inst->ref);
+	else
+		iotarget_inst_unhold(inst);
+}
+
+/**
+ * iotarget_gate_put_ignored - drop a reference past the state
+ * @inst: the instance
+ *
+ * Context: any, under RCU or with a kref of the instance.
+ */
+void iotarget_gate_put_ignored(struct iotarget_inst *inst)
+{
+	if (!refcount_dec_and_test(&inst->ignored))
+		return;
+	wake_up_all(&inst->target->gate.waitq);
+	iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
+}
+
+/**
+ * iotarget_ref_released - the count of an instance fell to zero
+ * @ref: inst->ref
+ *
+ * Context: any; under RCU, maybe under percpu_ref_switch_lock.
+ */
+void iotarget_ref_released(struct percpu_ref *ref)
+{
+	struct iotarget_inst *inst = container_of(ref, struct iotarget_inst,
+						  ref);
+
+	wake_up_all(&inst->target->gate.waitq);
+	iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
+}
+
+/* No CPU gives out references any more.  The kill's kref goes to the work. */
+static void ref_confirmed(struct percpu_ref *ref)
+{
+	struct iotarget_inst *inst = container_of(ref, struct iotarget_inst,
+						  ref);
+
+	/* Pairs with the acquire in inst_quiet() and iotarget_reconcile(). */
+	smp_store_release(&inst->ref_state, IOTARGET_REF_DEAD);
+	wake_up_all(&inst->target->gate.waitq);
+	if (!queue_work(iotarget_fast_wq, &inst->reconcile))
+		iotarget_inst_put(inst);
+}
+
+static bool inst_quiet(struct iotarget_inst *inst)
+{
+	return smp_load_acquire(&inst->ref_state) == IOTARGET_REF_DEAD &&
+	       percpu_ref_is_zero(&inst->ref);
+}
+
+/*
+ * Ask the backend for everything that is sent, in the order of sending.  The
+ * next one is found afresh each time, as the list changes under us; the pass
+ * number keeps us from asking twice.
+ */
+static void cancel_sent(struct iotarget_inst *inst)
+{
+	struct iotarget_gate *gate = &inst->target->gate;
+	struct iotarget_unit *unit, *found;
+
+	if (!inst->ops->cancel)
+		return;
+
+	do {
+		found = NULL;
+		spin_lock_irq(&gate->lock);
+		list_for_each_entry(unit, &inst->sent, node) {
+			if (unit->flags & IOTARGET_UNIT_IGNORE ?
+			    !inst->cancel_ignored : !inst->cancel_sent)
+				continue;
+			if (unit->flags & IOTARGET_UNIT_ASKED)
+				continue;
+			unit->flags |= IOTARGET_UNIT_ASKED;
+			if (iotarget_unit_claim(unit)) {
+				found = unit;
+				break;
+			}
+		}
+		spin_unlock_irq(&gate->lock);
+		if (found)
+			iotarget_unit_cancel_sent(inst, found);
+	} while (found);
+}
+
+/**
+ * iotarget_reconcile - make an instance's reference follow the state word
+ * @work: inst->reconcile
+ *
+ * Kill when a gate is shut, resurrect when both are open, and when a detached
+ * instance has nothing in flight let it finish.  Each step queues this work
+ * again when it is through, so there is nothing to wait for here.
+ *
+ * Context: iotarget_fast_wq.  Owns a kref of the instance.
+ */
+void iotarget_reconcile(struct work_struct *work)
+{
+	struct iotarget_inst *inst = container_of(work, struct iotarget_inst,
+						  reconcile);
+	struct iotarget_gate *gate = &inst->target->gate;
+	bool want, detached, kill = false, revive = false, cancel;
+
+	spin_lock_irq(&gate->lock);
+	want = rcu_access_pointer(gate->inst) == inst &&
+	       iotarget_word_live(gate->word);
+	switch (smp_load_acquire(&inst->ref_state)) {
+	case IOTARGET_REF_LIVE:
+		if (!want) {
+			kill = true;
+			WRITE_ONCE(inst->ref_state, IOTARGET_REF_KILLING);
+		}
+		break;
+	case IOTARGET_REF_KILLING:
+		break;
+	case IOTARGET_REF_DEAD:
+		revive = want;
+		break;
+	}
+	detached = inst->detached;
+	cancel = inst->cancel_sent || inst->cancel_ignored;
+	spin_unlock_irq(&gate->lock);
+
+	if (kill) {
+		iotarget_hook(IOTARGET_HOOK_GATE_KILL, inst);
+		kref_get(&inst->kref);	/* ref_confirmed() puts it */
+		percpu_ref_kill_and_confirm(&inst->ref, ref_confirmed);
+	} else if (revive) {
+		iotarget_hook(IOTARGET_HOOK_GATE_REVIVE, inst);
+		percpu_ref_resurrect(&inst->ref);
+		spin_lock_irq(&gate->lock);
+		WRITE_ONCE(inst->ref_state, IOTARGET_REF_LIVE);
+		if (rcu_access_pointer(gate->inst) == inst)
+			kick_drain(inst);
+		spin_unlock_irq(&gate->lock);
+		/* A stop may have come between; look again. */
+		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
+	}
+	if (cancel)
+		cancel_sent(inst);
+	if (detached && !inst->finished && inst_quiet(inst) &&
+	    !refcount_read(&inst->ignored)) {
+		inst->finished = true;
+		iotarget_hook(IOTARGET_HOOK_FINISH, inst);
+		queue_work(iotarget_slow_wq, &inst->finish);
+	}
+	iotarget_inst_put(inst);
+}
+
+/* The mark is reached: open the gate to direct sends. */
+static void drained(struct iotarget_gate *gate)
+{
+	const struct iotarget_rule *rule;
+
+	lockdep_assert_held(&gate->lock);
+	rule = iotarget_rule(gate->word, IOTARGET_EV_DRAINED);
+	gate->word = rule->next;
+	if (gate->word == IOTARGET_W_STARTED)
+		WRITE_ONCE(gate->flags, 0);
+	wake_up_all(&gate->waitq);
+}
+
+/*
+ * Take the next unit off the FIFO, with its reference.  The word is live and
+ * so is the reference, both under the lock, so the get can't fail: there is no
+ * such thing as a unit that has to go back to the head.
+ */
+static struct iotarget_unit *drain_next(struct iotarget_inst *inst,
+					bool *opened)
+{
+	struct iotarget *target = inst->target;
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_unit *unit;
+
+	*opened = false;
+	spin_lock_irq(&gate->lock);
+	inst->draining = false;
+	unit = list_first_entry_or_null(&inst->handoff, struct iotarget_unit,
+					node);
+	if (unit) {
+		list_del_init(&unit->node);
+		WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+		goto out;
+	}
+
+	if (rcu_access_pointer(gate->inst) != inst ||
+	    !iotarget_word_live(gate->word) ||
+	    READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
+		goto out;
+
+	unit = list_first_entry_or_null(&gate->pended, struct iotarget_unit,
+					node);
+	if (gate->word == IOTARGET_W_DRAINING &&
+	    (!unit || (unit->seq > gate->mark && !gate->extra--))) {
+		drained(gate);
+		*opened = true;
+	}
+	if (!unit)
+		goto out;
+	if (WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref))) {
+		unit = NULL;
+		goto out;
+	}
+	list_del_init(&unit->node);
+	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+	gate->nr_pended--;
+	count_out(inst, unit);
+	inst->draining = true;
+out:
+	spin_unlock_irq(&gate->lock);
+	return unit;
+}
+
+/**
+ * iotarget_drain - submit what is held and what was handed off
+ * @work: inst->drain
+ *
+ * Context: the instance's own workqueue, as submitting may block for as long as
+ * the device does.  Owns a kref of the instance.
+ */
+void iotarget_drain(struct work_struct *work)
+{
+	struct iotarget_inst *inst = container_of(work, struct iotarget_inst,
+						  drain);
+	struct iotarget *target = inst->target;
+	unsigned int noio = memalloc_noio_save();
+	struct iotarget_unit *unit;
+	bool opened;
+
+	for (;;) {
+		unit = drain_next(inst, &opened);
+		if (opened)
+			iotarget_hook(IOTARGET_HOOK_GATE_DRAINED, inst);
+		if (!unit)
+			break;
+		iotarget_hook(IOTARGET_HOOK_GATE_DRAIN, unit);
+		if (unit->flags & IOTARGET_UNIT_PINNED) {
+			/* Now the instance keeps both. */
+			unit->flags &= ~IOTARGET_UNIT_PINNED;
+			iotarget_gate_unpin(target);
+		}
+		iotarget_request_submit(unit);
+		cond_resched();
+	}
+	memalloc_noio_restore(noio);
+	iotarget_inst_put(inst);
+}
+
+/**
+ * iotarget_gate_unpend - take a unit from where it waits, if it still does
+ * @target: the target
+ * @unit: the unit
+ *
+ * Context: any.
+ * Return: true if the caller now has to complete it, never sent.
+ */
+bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit)
+{
+	struct iotarget_gate *gate = &target->gate;
+	unsigned long flags;
+	bool mine = false;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	if (unit->where == IOTARGET_AT_PENDED) {
+		list_del_init(&unit->node);
+		WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+		gate->nr_pended--;
+		gate->nr_failing++;
+		mine = true;
+	} else if (unit->where == IOTARGET_AT_HANDOFF) {
+		list_del_init(&unit->node);
+		WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+		mine = true;
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return mine;
+}
+
+/**
+ * iotarget_gate_failed - a unit that was never sent has been called back
+ * @target: the target
+ *
+ * Context: any.
+ */
+void iotarget_gate_failed(struct iotarget *target)
+{
+	struct iotarget_gate *gate = &target->gate;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	gate->nr_failing--;
+	wake_up_all(&gate->waitq);
+	spin_unlock_irqrestore(&gate->lock, flags);
+	iotarget_gate_unpin(target);
+}
+
+/**
+ * iotarget_gate_sent - list a unit that its backend can cancel
+ * @inst: the instance
+ * @unit: the unit, past the gate
+ *
+ * Context: any.
+ * Return: false if it is too late, as everything sent is being cancelled.
+ */
+bool iotarget_gate_sent(struct iotarget_inst *inst, struct iotarget_unit *unit)
+{
+	struct iotarget_gate *gate = &inst->target->gate;
+	unsigned long flags;
+	bool sent;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	sent = unit->flags & IOTARGET_UNIT_IGNORE ? !inst->cancel_ignored :
+						    !inst->cancel_sent;
+	if (sent) {
+		unit->flags &= ~IOTARGET_UNIT_ASKED;
+		unit->flags |= IOTARGET_UNIT_LISTED;
+		list_add_tail(&unit->node, &inst->sent);
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return sent;
+}
+
+/**
+ * iotarget_gate_unsent - take a unit off the list again
+ * @inst: the instance
+ * @unit: the unit; nobody can claim it any more
+ *
+ * Context: any.
+ */
+void iotarget_gate_unsent(struct iotarget_inst *inst,
+			  struct iotarget_unit *unit)
+{
+	struct iotarget_gate *gate = &inst->target->gate;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	list_del_init(&unit->node);
+	unit->flags &= ~IOTARGET_UNIT_LISTED;
+	spin_unlock_irqrestore(&gate->lock, flags);
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The core's only private header: its structures, and what its files call in
+ * each other.  Arrows point one way: target -> request -> gate -> state;
+ * backends plug in by struct iotarget_backend_ops and call back through
+ * iotarget_request_done().
+ *
+ * Lock order, outermost first.  Ours are marked with a star; none of them is
+ * held while a callback, a backend or the driver core is called, except where
+ * it says so.
+ *
+ *   s_umount, bd_fsfreeze_mutex	of a file system above
+ *   device locks, class mutex		removal hooks come with these held
+ *   bd_holder_lock, cb_lock
+ * * lowers_lock (mutex, lower.c)	held over nothing of the kernel's
+ *   disk->open_mutex			taken by opening and closing a device,
+ *					and by the walk up to its parents
+ *   percpu_ref_switch_lock		kill, resurrect, is_zero; the confirm and
+ *					release callbacks run under it, so they
+ *					take no lock of ours
+ * * gate->lock (irq-safe spinlock)	innermost but for the two below; never
+ *					call percpu_ref_kill, _resurrect or
+ *					_is_zero with it held
+ *   workqueue pool locks, timer base locks, wait queue locks
+ * * req->part_lock (irq-safe)		leaf
+ *
+ * Waiting for a target is ordered by a lockdep map of each target: a callback
+ * runs with the map held for reading, and a wait takes it for writing.
+ */
+#ifndef _IOTARGET_INTERNAL_H
+#define _IOTARGET_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/lockdep.h>
+#include <linux/mempool.h>
+#include <linux/percpu-refcount.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <linux/iotarget.h>
+
+#include "hooks.h"
+#include "state.h"
+
+/* Waits for opens that name no time of their own. */
+#define IOTARGET_OPEN_TIMEOUT_MS	30000
+#define IOTARGET_LIMBO_BYTES		(4U << 20)
+
+/* After the mark, a drain takes this many later arrivals before it lets go. */
+#define IOTARGET_DRAIN_EXTRA		256
+
+/* Slots of the in-flight counters; two bits in a unit name one. */
+#define IOTARGET_NR_EPOCHS		4
+
+/* Why a direct send can't pass although the reference may be live. */
+#define IOTARGET_GATE_SHUT		BIT(0)
+#define IOTARGET_GATE_DRAINING		BIT(1)
+
+enum iotarget_unit_where {
+	IOTARGET_AT_NONE,	/* with its sender, or on its way out */
+	IOTARGET_AT_PENDED,	/* in the FIFO */
+	IOTARGET_AT_HANDOFF,	/* past the state, waits for the worker */
+	IOTARGET_AT_SENT,	/* with the backend */
+};
+
+/* Flags of a unit. */
+#define IOTARGET_UNIT_IGNORE	BIT(0)	/* counted in inst->ignored */
+#define IOTARGET_UNIT_PINNED	BIT(1)	/* holds the target and its owner */
+#define IOTARGET_UNIT_ATOMIC	BIT(2)	/* only the worker may submit it */
+#define IOTARGET_UNIT_NOWAIT	BIT(3)	/* refuse rather than hold */
+#define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent */
+#define IOTARGET_UNIT_ASKED	BIT(5)	/* the backend was asked to cancel it */
+
+/* Bits of a request. */
+enum {
+	IOTARGET_REQ_LATCH,		/* cancelled; cleared by reuse only */
+	IOTARGET_REQ_TIMED_OUT,
+	IOTARGET_REQ_TIMER,		/* the timer was armed by this send */
+};
+
+enum iotarget_req_state {
+	IOTARGET_RS_IDLE,
+	IOTARGET_RS_FORMATTED,
+	IOTARGET_RS_OUT,
+	IOTARGET_RS_DONE,
+};
+
+/*
+ * Who guards a field:
+ *   C: set at creation, constant afterwards
+ *   L: gate->lock
+ *   R: written under gate->lock, read under RCU
+ *   F: read without a lock on the hot path, written under gate->lock
+ *   A: atomic, or a mechanism with its own rules
+ *   P: per CPU
+ *   W: only the one work item that owns it
+ *   I: lowers_lock
+ */
+
+/**
+ * struct iotarget_gate - the two gates of a target
+ * @inst: the current open instance, or NULL                               (R)
+ * @flags: IOTARGET_GATE_*: shut to direct sends, whatever the ref says    (F)
+ * @lock: guards the state word and the FIFO
+ * @word: the state: the truth that the reconciler makes real              (L)
+ * @pended: the FIFO of held units                                         (L)
+ * @nr_pended: units in @pended                                            (L)
+ * @seq: the last number given to a pended unit                            (L)
+ * @mark: the drain must submit up to this number before it lets go        (L)
+ * @extra: later arrivals that the drain may still take                    (L)
+ * @starts: starts so far; a waiting stop that sees it move gives up       (L)
+ * @opens: opens begun or abandoned; names the one that is under way       (L)
+ * @nr_insts: instances and opens that are not finished                    (L)
+ * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
+ * @waitq: everybody who waits for this gate
+ * @key: lockdep class of @map, one for each target
+ * @map: held for reading in callbacks, taken for writing by waits
+ */
+struct iotarget_gate {
+	struct iotarget_inst __rcu *inst;
+	unsigned int		flags;
+
+	spinlock_t		lock ____cacheline_aligned_in_smp;
+	enum iotarget_word	word;
+	struct list_head	pended;
+	u64			nr_pended;
+	u64			seq;
+	u64			mark;
+	unsigned int		extra;
+	u64			starts;
+	u64			opens;
+	unsigned int		nr_insts;
+	u64			nr_failing;
+	wait_queue_head_t	waitq;
+	struct lock_class_key	key;
+	struct lockdep_map	map;
+};
+
+/**
+ * struct iotarget - a target
+ * @gate: its gates
+ * @id: its number                                                         (C)
+ * @name: its name                                                         (C)
+ * @ops: the owner's callbacks, never NULL                                 (C)
+ * @priv: the owner's                                                      (C)
+ * @dev: the owner's device, or NULL                                       (C)
+ * @refs: users, open instances, opens under way, pended units             (A)
+ * @limbo_max: bytes that timed synchronous calls may hold                 (C)
+ * @bounce_bytes: bytes that they hold                                     (A)
+ * @limbo: calls whose deadline passed while the device had their memory   (A)
+ * @saved: the parameters that a reopen uses                               (L)
+ * @release_work: the last put may come in interrupt context
+ */
+struct iotarget {
+	struct iotarget_gate	gate;
+	u64			id;
+	char			name[IOTARGET_NAME_MAX + 1];
+	const struct iotarget_ops *ops;
+	void			*priv;
+	struct device		*dev;
+	struct kref		refs;
+	u32			limbo_max;
+	atomic_long_t		bounce_bytes;
+	atomic_long_t		limbo;
+	struct {
+		u32		type;
+		u32		access;
+		u32		share;
+		dev_t		devt;
+		char		*path;
+	} saved;
+	struct work_struct	release_work;
+};
+
+/* Whether percpu_ref tryget_live can succeed; see iotarget_reconcile(). */
+enum iotarget_ref_state {
+	IOTARGET_REF_LIVE,
+	IOTARGET_REF_KILLING,	/* killed, not confirmed on all CPUs */
+	IOTARGET_REF_DEAD,
+};
+
+struct iotarget_counts {
+	long			out[IOTARGET_NR_EPOCHS];
+};
+
+/**
+ * struct iotarget_inst - one opening of a device, from open to last completion
+ * @ref: live exactly when both gates are open; counts what is in flight   (A)
+ * @counts: what is in flight by the second in which it left               (P)
+ * @epoch: the slot of @counts for what leaves now                         (F)
+ * @ops: the backend                                                       (C)
+ * @target: a reference                                                    (C)
+ * @backend: the backend's own data                                        (C)
+ * @ignored: sends past the target's state, and one until the close        (A)
+ * @ref_state: what @ref is                           (L, and the confirmation)
+ * @detached: the target has let go of it                                  (L)
+ * @finished: nothing is in flight any more, @finish is queued             (W)
+ * @cancel_sent: cancel whatever is sent, and what still reaches the list  (L)
+ * @cancel_ignored: the same for sends past the state                      (L)
+ * @draining: the drain has a unit off the FIFO and not yet submitted      (L)
+ * @gone: the device is released                                           (L)
+ * @number: never given twice; a request remembers who checked it          (C)
+ * @sent: units with a backend that can cancel, in the order of sending    (L)
+ * @handoff: sends past the state that the worker must submit              (L)
+ * @began: when each slot of @counts became current, in ktime_get() ns     (A)
+ * @wq: drains and submits; may block as long as the device does           (C)
+ * @reconcile: makes @ref follow the state word
+ * @drain: submits what is pended or handed off
+ * @tick: moves @epoch on, about once a second
+ * @finish: releases the device
+ * @kref: the target's, those who wait, and each queued work
+ * @free: after RCU readers and the percpu_ref's callbacks are through
+ */
+struct iotarget_inst {
+	struct percpu_ref	ref;
+	struct iotarget_counts __percpu *counts;
+	unsigned int		epoch;
+	const struct iotarget_backend_ops *ops;
+	struct iotarget		*target;
+	void			*backend;
+
+	refcount_t		ignored ____cacheline_aligned_in_smp;
+	enum iotarget_ref_state	ref_state;
+	bool			detached;
+	bool			finished;
+	bool			cancel_sent;
+	bool			cancel_ignored;
+	bool			draining;
+	bool			gone;
+	u64			number;
+	struct list_head	sent;
+	struct list_head	handoff;
+	u64			began[IOTARGET_NR_EPOCHS];
+	struct workqueue_struct	*wq;
+	struct work_struct	reconcile;
+	struct work_struct	drain;
+	struct delayed_work	tick;
+	struct work_struct	finish;
+	struct kref		kref;
+	struct rcu_work		free;
+};
+
+/**
+ * struct iotarget_open - what a backend is asked to open
+ * @type: %IOTARGET_OPEN_DEVT or %IOTARGET_OPEN_FILE, or the backend's own
+ * @access: IOTARGET_ACCESS_*
+ * @share: IOTARGET_SHARE_*
+ * @devt: which device
+ * @file: which file; the backend takes a reference of its own
+ * @data: the backend's own
+ */
+struct iotarget_open {
+	u32			type;
+	u32			access;
+	u32			share;
+	dev_t			devt;
+	struct file		*file;
+	void			*data;
+};
+
+/**
+ * struct iotarget_backend_ops - a kind of device
+ * @name: for logs
+ * @open: open it and set inst->backend.  In the open worker; may block.
+ * @release: undo @open.  Nothing is in flight.  In a worker; may block.
+ * @check: may this request be sent here?  Any context.  -EINVAL, -ERANGE,
+ *	-EOVERFLOW, -EACCES.
+ * @submit: give a request to the device; ends in iotarget_request_done(),
+ *	maybe before it returns.  May sleep as submit_bio() may.
+ * @cancel: ask the device to give a request back, if it has it; must not
+ *	sleep.  A backend that can't leaves it NULL.
+ * @info: fill in what is known of the device.  Any context.
+ * @bdev: the block device, if that's what it is
+ */
+struct iotarget_backend_ops {
+	const char		*name;
+	int  (*open)(struct iotarget_inst *inst, const struct iotarget_open *how);
+	void (*release)(struct iotarget_inst *inst);
+	int  (*check)(struct iotarget_inst *inst, struct iotarget_request *req);
+	void (*submit)(struct iotarget_inst *inst, struct iotarget_request *req);
+	void (*cancel)(struct iotarget_inst *inst, struct iotarget_request *req);
+	void (*info)(struct iotarget_inst *inst, struct iotarget_info *info);
+	struct block_device *(*bdev)(struct iotarget_inst *inst);
+};
+
+/**
+ * struct iotarget_change - what a transition did, for those who wait for it
+ * @actions: IOTARGET_ACT_*
+ * @inst: the instance it concerned, referenced, or NULL
+ * @starts: gate->starts just after
+ * @opens: gate->opens just after
+ */
+struct iotarget_change {
+	u16			actions;
+	struct iotarget_inst	*inst;
+	u64			starts;
+	u64			opens;
+};
+
+/* What became of a unit at the gate. */
+enum iotarget_enter {
+	IOTARGET_ENTERED,	/* unit->inst is set: submit it */
+	IOTARGET_HELD,		/* pended or handed off: don't touch it again */
+	IOTARGET_REFUSED,	/* an errno tells why */
+};
+
+/* gate.c */
+void iotarget_gate_init(struct iotarget_gate *gate);
+void iotarget_gate_exit(struct iotarget_gate *gate);
+enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
+					struct iotarget_unit *unit, int *error);
+void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
+			 unsigned int flags);
+void iotarget_gate_put_ignored(struct iotarget_inst *inst);
+void iotarget_gate_unpin(struct iotarget *target);
+bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit);
+void iotarget_gate_failed(struct iotarget *target);
+bool iotarget_gate_sent(struct iotarget_inst *inst, struct iotarget_unit *unit);
+void iotarget_gate_unsent(struct iotarget_inst *inst,
+			  struct iotarget_unit *unit);
+int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
+			struct iotarget_inst *fresh, u64 opens,
+			struct iotarget_change *change);
+int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
+		       unsigned int timeout_ms,
+		       struct iotarget_wait_report *report);
+int iotarget_gate_wait_drained(struct iotarget *target, unsigned int timeout_ms,
+			       struct iotarget_wait_report *report);
+void iotarget_change_put(struct iotarget_change *change);
+void iotarget_gate_report(struct iotarget *target, struct iotarget_inst *inst,
+			  struct iotarget_wait_report *report);
+void iotarget_reconcile(struct work_struct *work);
+void iotarget_drain(struct work_struct *work);
+void iotarget_ref_released(struct percpu_ref *ref);
+
+/* inst.c */
+struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,
+					  const struct iotarget_backend_ops *ops);
+void iotarget_inst_discard(struct iotarget_inst *inst);
+void iotarget_inst_put(struct iotarget_inst *inst);
+bool iotarget_inst_kick(struct iotarget_inst *inst,
+			struct workqueue_struct *wq, struct work_struct *work);
+struct iotarget_inst *iotarget_inst_current(struct iotarget *target);
+struct iotarget_inst *iotarget_inst_hold(struct iotarget *target);
+void iotarget_inst_unhold(struct iotarget_inst *inst);
+u64 iotarget_inst_sent(struct iotarget_inst *inst, u64 *oldest_ms);
+u64 iotarget_inst_ignored(struct iotarget_inst *inst);
+void iotarget_inst_finished(struct iotarget *target);
+
+/* request.c */
+void iotarget_request_done(struct iotarget_request *req, int status,
+			   enum iotarget_outcome outcome, size_t bytes);
+void iotarget_request_submit(struct iotarget_unit *unit);
+void iotarget_request_fail(struct iotarget *target, struct iotarget_unit *unit);
+bool iotarget_unit_cancelled(const struct iotarget_unit *unit);
+void iotarget_request_expire(struct iotarget_request *req);
+bool iotarget_request_expire_timer(struct iotarget_request *req);
+bool iotarget_unit_claim(struct iotarget_unit *unit);
+void iotarget_unit_cancel_sent(struct iotarget_inst *inst,
+			       struct iotarget_unit *unit);
+void iotarget_request_settle(struct iotarget_request *req);
+int iotarget_requests_init(void);
+void iotarget_requests_exit(void);
+struct iotarget_request *iotarget_request_reserve(bool wait);
+
+/* target.c */
+int iotarget_open_backend(struct iotarget *target,
+			  const struct iotarget_backend_ops *ops,
+			  const struct iotarget_open *how,
+			  unsigned int timeout_ms);
+void iotarget_put_atomic(struct iotarget *target);
+int iotarget_may_wait(struct iotarget *target, unsigned int timeout_ms);
+
+/* lower.c */
+struct iotarget_lower;
+
+/**
+ * struct iotarget_identity - what the device says of itself
+ * @unique_id_type: as in struct iotarget_info
+ * @unique_id_len: valid bytes of @unique_id
+ * @unique_id: as the device reports it
+ * @serial: NUL-terminated, empty when unknown
+ */
+struct iotarget_identity {
+	u8			unique_id_type;
+	u8			unique_id_len;
+	u8			unique_id[16];
+	char			serial[64];
+};
+
+/**
+ * struct iotarget_use - one target's use of a lower device
+ * @node: in the lower's list						  (I)
+ * @access: IOTARGET_ACCESS_*						  (C)
+ * @share: IOTARGET_SHARE_*						  (C)
+ */
+struct iotarget_use {
+	struct list_head	node;
+	u32			access;
+	u32			share;
+};
+
+struct iotarget_lower *iotarget_lower_get(dev_t devt);
+void iotarget_lower_put(struct iotarget_lower *lower);
+int iotarget_lower_share(struct iotarget_lower *lower,
+			 struct block_device *bdev, struct iotarget_use *use);
+void iotarget_lower_unshare(struct iotarget_use *use);
+void iotarget_lower_identify(struct block_device *bdev,
+			     struct iotarget_identity *id);
+
+/* block.c */
+extern const struct iotarget_backend_ops iotarget_block_ops;
+
+/* main.c */
+extern struct workqueue_struct *iotarget_fast_wq;	/* never blocks long */
+extern struct workqueue_struct *iotarget_slow_wq;	/* opens and releases */
+
+#define iotarget_warn(target, fmt, ...) \
+	pr_warn_ratelimited("iotarget: %s: " fmt, (target)->name, ##__VA_ARGS__)
+
+static inline struct iotarget *gate_to_target(struct iotarget_gate *gate)
+{
+	return container_of(gate, struct iotarget, gate);
+}
+
+static inline struct iotarget_request *
+unit_to_request(const struct iotarget_unit *unit)
+{
+	return container_of(unit, struct iotarget_request, unit);
+}
+
+#endif /* _IOTARGET_INTERNAL_H */

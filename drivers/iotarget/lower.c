@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lower devices: one object for each block device that targets have open.
+ *
+ * It is the holder of the kernel's exclusive claim, so that several targets can
+ * share a device that outsiders may not claim; and it knows who has the device
+ * open for what, so that the share modes of our own targets are kept.  A disk
+ * and its partitions are one in this: they overlap.
+ *
+ * Context: process.  Lock: lowers_lock, a mutex, held for look-ups only.
+ */
+#include <linux/blkdev.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/usb.h>
+#include <scsi/scsi_device.h>
+
+#include "internal.h"
+
+/**
+ * struct iotarget_lower - a block device that targets have open
+ * @node: in lowers                                                        (I)
+ * @devt: its number                                                       (C)
+ * @refs: opens and attempts to open                                       (I)
+ * @disk: its disk, set by the first use                                   (I)
+ * @whole: it is the disk itself                                           (I)
+ * @uses: who has it open, and how                                         (I)
+ */
+struct iotarget_lower {
+	struct list_head	node;
+	dev_t			devt;
+	unsigned int		refs;
+	struct gendisk		*disk;
+	bool			whole;
+	struct list_head	uses;
+};
+
+static DEFINE_MUTEX(lowers_lock);
+static LIST_HEAD(lowers);
+
+/**
+ * iotarget_lower_get - the object of a device, made if need be
+ * @devt: the device
+ *
+ * Context: process; sleeps.
+ * Return: with a reference, or NULL without memory.
+ */
+struct iotarget_lower *iotarget_lower_get(dev_t devt)
+{
+	struct iotarget_lower *lower;
+
+	mutex_lock(&lowers_lock);
+	list_for_each_entry(lower, &lowers, node) {
+		if (lower->devt == devt) {
+			lower->refs++;
+			goto out;
+		}
+	}
+	lower = kzalloc(sizeof(*lower), GFP_KERNEL);
+	if (lower) {
+		lower->devt = devt;
+		lower->refs = 1;
+		INIT_LIST_HEAD(&lower->uses);
+		list_add(&lower->node, &lowers);
+	}
+out:
+	mutex_unlock(&lowers_lock);
+	return lower;
+}
+
+/**
+ * iotarget_lower_put - drop a reference
+ * @lower: the lower device; nothing is open on this reference any more
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_lower_put(struct iotarget_lower *lower)
+{
+	mutex_lock(&lowers_lock);
+	if (!--lower->refs) {
+		list_del(&lower->node);
+		kfree(lower);
+	}
+	mutex_unlock(&lowers_lock);
+}
+
+/* IOTARGET_ACCESS_* and IOTARGET_SHARE_* have the same bits. */
+static bool compatible(const struct iotarget_use *a,
+		       const struct iotarget_use *b)
+{
+	BUILD_BUG_ON(IOTARGET_ACCESS_READ != IOTARGET_SHARE_READ);
+	BUILD_BUG_ON(IOTARGET_ACCESS_WRITE != IOTARGET_SHARE_WRITE);
+	return !(a->access & ~b->share) && !(b->access & ~a->share);
+}
+
+static bool overlap(const struct iotarget_lower *a,
+		    const struct iotarget_lower *b)
+{
+	return a == b || (a->disk == b->disk && (a->whole || b->whole));
+}
+
+/**
+ * iotarget_lower_share - enter an open, if the others allow it
+ * @lower: the lower device
+ * @bdev: the device, open
+ * @use: the access and share mode; entered on success
+ *
+ * Context: process; sleeps.
+ * Return: 0, or -EBUSY.
+ */
+int iotarget_lower_share(struct iotarget_lower *lower,
+			 struct block_device *bdev, struct iotarget_use *use)
+{
+	struct iotarget_lower *other;
+	struct iotarget_use *u;
+	int ret = 0;
+
+	mutex_lock(&lowers_lock);
+	lower->disk = bdev->bd_disk;
+	lower->whole = !bdev_is_partition(bdev);
+	list_for_each_entry(other, &lowers, node) {
+		if (list_empty(&other->uses) || !overlap(lower, other))
+			continue;
+		list_for_each_entry(u, &other->uses, node) {
+			if (!compatible(use, u))
+				ret = -EBUSY;
+		}
+	}
+	if (!ret)
+		list_add(&use->node, &lower->uses);
+	mutex_unlock(&lowers_lock);
+	return ret;
+}
+
+/**
+ * iotarget_lower_unshare - undo iotarget_lower_share()
+ * @use: the use
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_lower_unshare(struct iotarget_use *use)
+{
+	mutex_lock(&lowers_lock);
+	list_del(&use->node);
+	mutex_unlock(&lowers_lock);
+}
+
+#if IS_ENABLED(CONFIG_SCSI)
+/* The unit serial number of a SCSI device: page 80, without its padding. */
+static void scsi_serial(struct device *dev, char *serial, size_t size)
+{
+	struct scsi_device *sdev = to_scsi_device(dev);
+	const struct scsi_vpd *vpd;
+
+	rcu_read_lock();
+	vpd = rcu_dereference(sdev->vpd_pg80);
+	if (vpd && vpd->len > 4)
+		strscpy(serial, (const char *)vpd->data + 4,
+			min_t(size_t, size, vpd->len - 4 + 1));
+	rcu_read_unlock();
+}
+#else
+static void scsi_serial(struct device *dev, char *serial, size_t size) { }
+#endif
+
+#if IS_ENABLED(CONFIG_USB)
+static void usb_serial(struct device *dev, char *serial, size_t size)
+{
+	struct usb_device *udev = to_usb_device(dev);
+
+	if (udev->serial)
+		strscpy(serial, udev->serial, size);
+}
+#else
+static void usb_serial(struct device *dev, char *serial, size_t size) { }
+#endif
+
+static bool is_kind(struct device *dev, const char *bus, const char *type)
+{
+	return dev->bus && !strcmp(dev->bus->name, bus) &&
+	       dev->type && dev->type->name && !strcmp(dev->type->name, type);
+}
+
+/*
+ * The nearest ancestor that has a serial number gives it.  del_gendisk() takes
+ * open_mutex before it cuts the disk off its parents, so that they stay while
+ * we walk.
+ */
+static void find_serial(struct gendisk *disk, char *serial, size_t size)
+{
+	struct device *dev;
+
+	mutex_lock(&disk->open_mutex);
+	dev = disk_live(disk) ? disk_to_dev(disk)->parent : NULL;
+	for (; dev && !*serial; dev = dev->parent) {
+		if (is_kind(dev, "scsi", "scsi_device"))
+			scsi_serial(dev, serial, size);
+		else if (is_kind(dev, "usb", "usb_device"))
+			usb_serial(dev, serial, size);
+	}
+	mutex_unlock(&disk->open_mutex);
+	strim(serial);
+}
+
+/**
+ * iotarget_lower_identify - ask a device who it is
+ * @bdev: the device, open
+ * @id: filled in
+ *
+ * Context: process; sleeps, and may do I/O.
+ */
+void iotarget_lower_identify(struct block_device *bdev,
+			     struct iotarget_identity *id)
+{
+	static const u8 types[] = {
+		BLK_UID_NAA, BLK_UID_EUI64, BLK_UID_T10,
+	};
+	struct gendisk *disk = bdev->bd_disk;
+	unsigned int i;
+	int len;
+
+	memset(id, 0, sizeof(*id));
+	for (i = 0; i < ARRAY_SIZE(types) && disk->fops->get_unique_id; i++) {
+		len = disk->fops->get_unique_id(disk, id->unique_id, types[i]);
+		if (len > 0 && len <= sizeof(id->unique_id)) {
+			id->unique_id_type = types[i];
+			id->unique_id_len = len;
+			break;
+		}
+	}
+	if (!id->unique_id_len)
+		memset(id->unique_id, 0, sizeof(id->unique_id));
+	find_serial(disk, id->serial, sizeof(id->serial));
+}

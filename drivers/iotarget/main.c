@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iotarget.ko: what the module as a whole needs.
+ *
+ * Context: module load and unload.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "internal.h"
+
+/* Reconcilers, ticks, freeing: never blocks for longer than RCU does. */
+struct workqueue_struct *iotarget_fast_wq;
+
+/* Opening and releasing devices: each may block as long as a driver likes. */
+struct workqueue_struct *iotarget_slow_wq;
+
+#if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)
+iotarget_hook_fn *iotarget_hook_handler;
+#endif
+
+static int __init iotarget_init(void)
+{
+	int ret;
+
+	iotarget_fast_wq = alloc_workqueue("iotarget",
+					   WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!iotarget_fast_wq)
+		return -ENOMEM;
+	iotarget_slow_wq = alloc_workqueue("iotarget_open",
+					   WQ_MEM_RECLAIM | WQ_UNBOUND,
+					   WQ_MAX_ACTIVE);
+	if (!iotarget_slow_wq) {
+		ret = -ENOMEM;
+		goto destroy_fast;
+	}
+	ret = iotarget_requests_init();
+	if (ret)
+		goto destroy_slow;
+	return 0;
+
+destroy_slow:
+	destroy_workqueue(iotarget_slow_wq);
+destroy_fast:
+	destroy_workqueue(iotarget_fast_wq);
+	return ret;
+}
+
+static void __exit iotarget_exit(void)
+{
+	/*
+	 * No module that uses us is left, and so no open instance.  What the
+	 * last ones queued on their way out ends in this order: the release of
+	 * devices, an RCU callback, the freeing in the fast workqueue.
+	 */
+	flush_workqueue(iotarget_slow_wq);
+	flush_workqueue(iotarget_fast_wq);
+	rcu_barrier();
+	destroy_workqueue(iotarget_fast_wq);
+	destroy_workqueue(iotarget_slow_wq);
+	iotarget_requests_exit();
+}
+
+module_init(iotarget_init);
+module_exit(iotarget_exit);
+MODULE_DESCRIPTION("I/O targets: a gate in front of a block device");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iotarget_alarm: plant a fault, to prove that the test environment sees it.
+ *
+ * A sanitizer that is not there, or a log that nobody reads, lets every test
+ * pass.  So each environment plants the faults that it claims to see, one in
+ * each boot, and its run must come out red.  Nothing is planted unless the
+ * parameter "fault" names it.
+ *
+ * Context: process.  Locks: two of its own, taken in both orders.
+ */
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+static char *fault = "";
+module_param(fault, charp, 0444);
+MODULE_PARM_DESC(fault, "fault to plant: warn, kasan, lockdep, atomic");
+
+static void plant_kasan(void)
+{
+	char *volatile p = kmalloc(16, GFP_KERNEL);
+
+	kfree(p);
+	if (p)
+		pr_info("read after free: %d\n", p[3]);
+}
+
+static void plant_lockdep(void)
+{
+	static DEFINE_MUTEX(a);
+	static DEFINE_MUTEX(b);
+
+	mutex_lock(&a);
+	mutex_lock(&b);
+	mutex_unlock(&b);
+	mutex_unlock(&a);
+	mutex_lock(&b);
+	mutex_lock(&a);
+	mutex_unlock(&a);
+	mutex_unlock(&b);
+}
+
+static void plant_atomic(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	spin_lock(&lock);
+	might_sleep();
+	spin_unlock(&lock);
+}
+
+static void plant_warn(void)
+{
+	WARN(1, "planted\n");
+}
+
+static const struct {
+	const char *name;
+	void (*plant)(void);
+} faults[] = {
+	{ "kasan",	plant_kasan },
+	{ "lockdep",	plant_lockdep },
+	{ "atomic",	plant_atomic },
+	{ "warn",	plant_warn },
+};
+
+static int plant(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		if (!strcmp(fault, faults[i].name)) {
+			pr_info("iotarget_alarm: planting %s\n", fault);
+			faults[i].plant();
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+#if IS_ENABLED(CONFIG_KUNIT)
+#include <kunit/test.h>
+
+static void iotarget_alarm_plant(struct kunit *test)
+{
+	if (!*fault)
+		kunit_skip(test, "no fault named");
+	KUNIT_EXPECT_EQ(test, plant(), 0);
+}
+
+static struct kunit_case iotarget_alarm_cases[] = {
+	KUNIT_CASE(iotarget_alarm_plant),
+	{}
+};
+
+static struct kunit_suite iotarget_alarm_suite = {
+	.name		= "iotarget_alarm",
+	.test_cases	= iotarget_alarm_cases,
+};
+
+kunit_test_suite(iotarget_alarm_suite);
+#else
+static int __init iotarget_alarm_init(void)
+{
+	return *fault ? plant() : 0;
+}
+
+static void __exit iotarget_alarm_exit(void)
+{
+}
+
+module_init(iotarget_alarm_init);
+module_exit(iotarget_alarm_exit);
+#endif
+
+MODULE_DESCRIPTION("Plants faults that a test environment must notice");
+MODULE_LICENSE("GPL");

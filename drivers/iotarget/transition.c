@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Transitions of the gate: carry out what the state table says, and wait.
+ *
+ * A transition changes the state under gate->lock and returns; what takes time
+ * is done by the reconciler, the drain worker and the instance itself.  Those
+ * who asked to wait hold a reference of the instance that they asked about, so
+ * that a close and a reopen under their feet changes nothing for them.  Any
+ * number may wait at once, and all return: a later stop, purge or close only
+ * tightens what an earlier one waits for, and a start ends the waiting of those
+ * who stopped before it with -ECANCELED.
+ *
+ * Context: transitions anywhere, waits in process context.  Lock: gate->lock.
+ */
+#include <linux/sched/signal.h>
+
+#include "internal.h"
+
+static struct iotarget_inst *current_inst(struct iotarget_gate *gate)
+{
+	return rcu_dereference_protected(gate->inst,
+					 lockdep_is_held(&gate->lock));
+}
+
+static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
+{
+	lockdep_assert_held(&gate->lock);
+	gate->mark = gate->seq;
+	gate->extra = IOTARGET_DRAIN_EXTRA;
+	gate->starts++;
+	inst->cancel_sent = false;
+	WRITE_ONCE(gate->flags, IOTARGET_GATE_DRAINING);
+
+	/* If it was never killed, or not yet, there may be nothing to do. */
+	if (READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
+		return;
+	if (list_empty(&gate->pended) && !inst->draining) {
+		gate->word = iotarget_rule(gate->word,
+					   IOTARGET_EV_DRAINED)->next;
+		WRITE_ONCE(gate->flags, 0);
+	} else {
+		iotarget_inst_kick(inst, inst->wq, &inst->drain);
+	}
+}
+
+/* The actions on the state, all at one instant. */
+static void act_locked(struct iotarget_gate *gate, u16 actions,
+		       struct iotarget_inst *inst, struct list_head *failing)
+{
+	struct iotarget_unit *unit;
+
+	lockdep_assert_held(&gate->lock);
+	if (actions & IOTARGET_ACT_ATTACH)
+		rcu_assign_pointer(gate->inst, inst);
+	if (actions & IOTARGET_ACT_ABANDON)
+		gate->opens++;
+	if (actions & IOTARGET_ACT_SHUT)
+		WRITE_ONCE(gate->flags, IOTARGET_GATE_SHUT);
+	if (actions & IOTARGET_ACT_DETACH) {
+		RCU_INIT_POINTER(gate->inst, NULL);
+		WRITE_ONCE(inst->detached, true);
+	}
+	if (actions & IOTARGET_ACT_FAIL_PENDED) {
+		list_for_each_entry(unit, &gate->pended, node)
+			WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+		list_splice_init(&gate->pended, failing);
+		gate->nr_failing += gate->nr_pended;
+		gate->nr_pended = 0;
+	}
+	if (actions & IOTARGET_ACT_CANCEL_SENT)
+		inst->cancel_sent = true;
+	if (actions & IOTARGET_ACT_CANCEL_IGNORED)
+		inst->cancel_ignored = true;
+	if (actions & IOTARGET_ACT_DRAIN)
+		set_mark(gate, inst);
+}
+
+/* Fail what was taken off the FIFO; each may be freed by its callback. */
+static void fail_pended(struct iotarget *target, struct list_head *failing)
+{
+	struct iotarget_unit *unit;
+
+	if (!list_empty(failing))
+		iotarget_hook(IOTARGET_HOOK_GATE_FAIL, target);
+	while ((unit = list_first_entry_or_null(failing, struct iotarget_unit,
+						node))) {
+		list_del_init(&unit->node);
+		iotarget_request_fail(target, unit);
+	}
+}
+
+static int check_opens(struct iotarget_gate *gate, enum iotarget_event event,
+		       u64 opens)
+{
+	if (event != IOTARGET_EV_OPENED && event != IOTARGET_EV_OPEN_FAILED)
+		return 0;
+	return opens == gate->opens ? 0 : -ECANCELED;
+}
+
+/**
+ * iotarget_gate_event - carry out a transition
+ * @target: the target
+ * @event: what happens
+ * @fresh: with %IOTARGET_EV_OPENED the new instance
+ * @opens: with %IOTARGET_EV_OPENED and %IOTARGET_EV_OPEN_FAILED which open
+ * @change: filled in on success, to be given to iotarget_gate_wait() and then
+ *	to iotarget_change_put(); may be NULL
+ *
+ * Context: any, if the table gives no %IOTARGET_ACT_FAIL_PENDED or the
+ * callbacks of held requests may run here.
+ * Return: 0, or the errno of the table's cell; -ECANCELED for the end of an
+ * open that was abandoned.
+ */
+int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
+			struct iotarget_inst *fresh, u64 opens,
+			struct iotarget_change *change)
+{
+	struct iotarget_gate *gate = &target->gate;
+	const struct iotarget_rule *rule;
+	struct iotarget_inst *inst;
+	LIST_HEAD(failing);
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	rule = iotarget_rule(gate->word, event);
+	ret = check_opens(gate, event, opens) ?: rule->error;
+	if (ret) {
+		spin_unlock_irqrestore(&gate->lock, flags);
+		return ret;
+	}
+	inst = fresh ?: current_inst(gate);
+	if (inst)
+		kref_get(&inst->kref);
+	if (event == IOTARGET_EV_OPEN) {
+		gate->opens++;
+		gate->nr_insts++;
+	}
+	gate->word = rule->next;
+	act_locked(gate, rule->actions, inst, &failing);
+	if (change)
+		*change = (struct iotarget_change){
+			.actions = rule->actions,
+			.inst = inst,
+			.starts = gate->starts,
+			.opens = gate->opens,
+		};
+	spin_unlock_irqrestore(&gate->lock, flags);
+
+	if (rule->actions & IOTARGET_ACT_SHUT)
+		iotarget_hook(IOTARGET_HOOK_GATE_SHUT, target);
+	if (rule->actions & IOTARGET_ACT_DETACH)
+		iotarget_gate_put_ignored(inst);
+	if (inst)
+		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
+	wake_up_all(&gate->waitq);
+	fail_pended(target, &failing);
+	if (inst && !change)
+		iotarget_inst_put(inst);
+	return 0;
+}
+
+/**
+ * iotarget_change_put - let go of what iotarget_gate_event() filled in
+ * @change: the change
+ *
+ * Context: any.
+ */
+void iotarget_change_put(struct iotarget_change *change)
+{
+	if (change->inst)
+		iotarget_inst_put(change->inst);
+	change->inst = NULL;
+}
+
+/**
+ * iotarget_gate_report - tell what is out
+ * @target: the target
+ * @inst: the instance in question, or NULL
+ * @report: to be filled in, or NULL
+ *
+ * Context: any.
+ */
+void iotarget_gate_report(struct iotarget *target, struct iotarget_inst *inst,
+			  struct iotarget_wait_report *report)
+{
+	if (!report)
+		return;
+	report->sent = 0;
+	report->oldest_ms = 0;
+	if (inst)
+		report->sent = iotarget_inst_sent(inst, &report->oldest_ms);
+	report->pended = READ_ONCE(target->gate.nr_pended);
+}
+
+/* Wait with this gate's map: a callback of this target must not come here. */
+static void wait_map(struct iotarget_gate *gate)
+{
+	unsigned long __maybe_unused flags;
+
+	/*
+	 * With interrupts off, as callbacks hold the map for reading in hard
+	 * interrupts, too; see timer_delete_sync() for the same.
+	 */
+	local_irq_save(flags);
+	lock_map_acquire(&gate->map);
+	lock_map_release(&gate->map);
+	local_irq_restore(flags);
+}
+
+/* A start ends the wait of a stop, an open that of a close without effect. */
+static bool superseded(struct iotarget_gate *gate,
+		       const struct iotarget_change *change)
+{
+	if (change->actions & IOTARGET_ACT_WAIT_SENT)
+		return READ_ONCE(gate->starts) != change->starts;
+	return change->actions & IOTARGET_ACT_WAIT_ALL &&
+	       READ_ONCE(gate->opens) != change->opens;
+}
+
+static bool reached(struct iotarget_gate *gate,
+		    const struct iotarget_change *change)
+{
+	struct iotarget_inst *inst = change->inst;
+
+	if (change->actions & IOTARGET_ACT_WAIT_ALL)
+		return !READ_ONCE(gate->nr_insts) &&
+		       !READ_ONCE(gate->nr_failing);
+	if (change->actions & IOTARGET_ACT_WAIT_CLOSED)
+		return READ_ONCE(inst->gone) && !READ_ONCE(gate->nr_failing);
+	if (smp_load_acquire(&inst->ref_state) != IOTARGET_REF_DEAD ||
+	    !percpu_ref_is_zero(&inst->ref))
+		return false;
+	return !(change->actions & IOTARGET_ACT_FAIL_PENDED) ||
+	       !READ_ONCE(gate->nr_failing);
+}
+
+static bool wait_over(struct iotarget_gate *gate,
+		      const struct iotarget_change *change)
+{
+	return reached(gate, change) || superseded(gate, change);
+}
+
+#define gate_wait_event(_gate, _cond, _ms)				\
+({									\
+	long __left;							\
+	if ((_ms) == IOTARGET_WAIT_FOREVER)				\
+		__left = wait_event_killable((_gate)->waitq, _cond) ?: 1; \
+	else								\
+		__left = wait_event_killable_timeout((_gate)->waitq, _cond, \
+						     msecs_to_jiffies(_ms)); \
+	__left < 0 ? -EINTR : !__left ? -ETIMEDOUT : 0;			\
+})
+
+/**
+ * iotarget_gate_wait - wait for what a transition asked to wait for
+ * @target: the target
+ * @change: what iotarget_gate_event() filled in
+ * @timeout_ms: the longest wait, or %IOTARGET_WAIT_FOREVER
+ * @report: filled in when the wait ends, however it does; may be NULL
+ *
+ * Whatever ends the wait, the state stays as it was asked for.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0, -ETIMEDOUT, -EINTR after a fatal signal, -ECANCELED if the target
+ * was started, or opened, meanwhile.
+ */
+int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
+		       unsigned int timeout_ms,
+		       struct iotarget_wait_report *report)
+{
+	struct iotarget_gate *gate = &target->gate;
+	int ret = 0;
+
+	if (change->actions & (IOTARGET_ACT_WAIT_SENT |
+			       IOTARGET_ACT_WAIT_CLOSED |
+			       IOTARGET_ACT_WAIT_ALL)) {
+		wait_map(gate);
+		ret = gate_wait_event(gate, wait_over(gate, change),
+				      timeout_ms);
+		if (!ret && !reached(gate, change))
+			ret = -ECANCELED;
+	}
+	iotarget_gate_report(target, change->inst, report);
+	return ret;
+}
+
+static bool is_draining(struct iotarget_gate *gate)
+{
+	return READ_ONCE(gate->word) == IOTARGET_W_DRAINING;
+}
+
+/**
+ * iotarget_gate_wait_drained - wait until a start has sent what was held
+ * @target: the target
+ * @timeout_ms: the longest wait, or %IOTARGET_WAIT_FOREVER
+ * @report: filled in when the wait ends; may be NULL
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0, -ETIMEDOUT, -EINTR, -ECANCELED if it was stopped or closed before.
+ */
+int iotarget_gate_wait_drained(struct iotarget *target, unsigned int timeout_ms,
+			       struct iotarget_wait_report *report)
+{
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_inst *inst;
+	int ret;
+
+	wait_map(gate);
+	ret = gate_wait_event(gate, !is_draining(gate), timeout_ms);
+	if (!ret && READ_ONCE(gate->word) != IOTARGET_W_STARTED)
+		ret = -ECANCELED;
+	inst = iotarget_inst_current(target);
+	iotarget_gate_report(target, inst, report);
+	if (inst)
+		iotarget_inst_put(inst);
+	return ret;
+}
