@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Entry points only. What is built stands in Kbuild and drivers/iotarget/; how it is
 # tested in tools/testing/iotarget/README.md.

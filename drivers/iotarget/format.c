@@ -268,6 +268,7 @@ EXPORT_SYMBOL_GPL(iotarget_request_bytes);
  * Extension.
  *
  * Context: as iotarget_request_status().
+ * Return: done, never sent or unknown.
  */
 enum iotarget_outcome
 iotarget_request_outcome(const struct iotarget_request *req)
@@ -283,6 +284,7 @@ EXPORT_SYMBOL_GPL(iotarget_request_outcome);
  * KMDF: WdfRequestGetCompletionParams.
  *
  * Context: any.
+ * Return: read, write, flush or none.
  */
 enum iotarget_request_type
 iotarget_request_type(const struct iotarget_request *req)

@@ -208,6 +208,7 @@ static enum iotarget_enter hand_off(struct iotarget *target,
  * touched.
  *
  * Context: any; does not sleep.
+ * Return: what became of it.
  */
 enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 					struct iotarget_unit *unit, int *error)
@@ -295,15 +296,23 @@ static void ref_confirmed(struct percpu_ref *ref)
 	struct iotarget_inst *inst = container_of(ref, struct iotarget_inst,
 						  ref);
 
-	/* Pairs with the acquire in inst_quiet() and iotarget_reconcile(). */
+	/* Pairs with iotarget_inst_quiet() and iotarget_reconcile(). */
 	smp_store_release(&inst->ref_state, IOTARGET_REF_DEAD);
 	wake_up_all(&inst->target->gate.waitq);
 	if (!queue_work(iotarget_fast_wq, &inst->reconcile))
 		iotarget_inst_put(inst);
 }
 
-static bool inst_quiet(struct iotarget_inst *inst)
+/**
+ * iotarget_inst_quiet - is nothing in flight that passed the gates?
+ * @inst: the instance
+ *
+ * Context: any, without gate->lock.
+ * Return: true if all of it is back and nothing follows.
+ */
+bool iotarget_inst_quiet(struct iotarget_inst *inst)
 {
+	/* Pairs with ref_confirmed(): before that the count is no count. */
 	return smp_load_acquire(&inst->ref_state) == IOTARGET_REF_DEAD &&
 	       percpu_ref_is_zero(&inst->ref);
 }
@@ -362,6 +371,7 @@ void iotarget_reconcile(struct work_struct *work)
 	spin_lock_irq(&gate->lock);
 	want = rcu_access_pointer(gate->inst) == inst &&
 	       iotarget_word_live(gate->word);
+	/* Pairs with ref_confirmed(), which has no lock. */
 	switch (smp_load_acquire(&inst->ref_state)) {
 	case IOTARGET_REF_LIVE:
 		if (!want) {
@@ -396,7 +406,7 @@ void iotarget_reconcile(struct work_struct *work)
 	}
 	if (cancel)
 		cancel_sent(inst);
-	if (detached && !inst->finished && inst_quiet(inst) &&
+	if (detached && !inst->finished && iotarget_inst_quiet(inst) &&
 	    !refcount_read(&inst->ignored)) {
 		inst->finished = true;
 		iotarget_hook(IOTARGET_HOOK_FINISH, inst);

@@ -86,6 +86,7 @@ u64 iotarget_inst_sent(struct iotarget_inst *inst, u64 *oldest_ms)
  * @inst: the instance
  *
  * Context: any.
+ * Return: how many, short holds of the device included.
  */
 u64 iotarget_inst_ignored(struct iotarget_inst *inst)
 {

@@ -335,6 +335,7 @@ void iotarget_gate_report(struct iotarget *target, struct iotarget_inst *inst,
 void iotarget_reconcile(struct work_struct *work);
 void iotarget_drain(struct work_struct *work);
 void iotarget_ref_released(struct percpu_ref *ref);
+bool iotarget_inst_quiet(struct iotarget_inst *inst);
 
 /* inst.c */
 struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,

@@ -157,6 +157,7 @@ void iotarget_request_fail(struct iotarget *target, struct iotarget_unit *unit)
  * @unit: the unit
  *
  * Context: any.
+ * Return: true if it must not go to the device.
  */
 bool iotarget_unit_cancelled(const struct iotarget_unit *unit)
 {
@@ -266,10 +267,12 @@ static void abort_claimed(struct iotarget_request *req)
 	if (iotarget_gate_unpend(req->target, unit)) {
 		set_result(req, -ECANCELED, IOTARGET_NEVER_SENT, 0);
 		drop_claims(req, 1 + disarm(req));
-	} else if (smp_load_acquire(&unit->where) == IOTARGET_AT_SENT &&
-		   unit->inst->ops->cancel) {
-		unit->inst->ops->cancel(unit->inst, req);
+		return;
 	}
+	/* Pairs with the release in iotarget_request_submit(): inst is set. */
+	if (smp_load_acquire(&unit->where) == IOTARGET_AT_SENT &&
+	    unit->inst->ops->cancel)
+		unit->inst->ops->cancel(unit->inst, req);
 }
 
 static bool request_abort(struct iotarget_request *req)
@@ -704,7 +707,7 @@ struct iotarget_request *iotarget_request_reserve(bool wait)
 	return req;
 }
 
-static int outstanding(const struct iotarget_request *req, const char *what)
+static int refuse_outstanding(const struct iotarget_request *req, const char *what)
 {
 	if (is_done(req))
 		return 0;
@@ -731,7 +734,7 @@ int iotarget_request_reuse(struct iotarget_request *req)
 
 	if (!req)
 		return -EINVAL;
-	ret = outstanding(req, "reused");
+	ret = refuse_outstanding(req, "reused");
 	if (ret)
 		return ret;
 	req->bits = 0;
@@ -764,7 +767,7 @@ int iotarget_request_free(struct iotarget_request *req)
 		return 0;
 	if (!req->heap)
 		return -EINVAL;
-	ret = outstanding(req, "freed");
+	ret = refuse_outstanding(req, "freed");
 	if (!ret)
 		request_release(req);
 	return ret;

@@ -182,6 +182,7 @@ const struct iotarget_rule *iotarget_rule(enum iotarget_word word,
  * Opening reads as closed and draining as started, as in KMDF.
  *
  * Context: any.
+ * Return: the state.
  */
 enum iotarget_state iotarget_word_state(enum iotarget_word word)
 {
@@ -202,6 +203,9 @@ enum iotarget_state iotarget_word_state(enum iotarget_word word)
 /**
  * iotarget_word_name - a state's name for logs and the documentation
  * @word: the state
+ *
+ * Context: any.
+ * Return: a constant string.
  */
 const char *iotarget_word_name(enum iotarget_word word)
 {
@@ -222,6 +226,9 @@ const char *iotarget_word_name(enum iotarget_word word)
 /**
  * iotarget_event_name - an event's name for logs and the documentation
  * @event: the event
+ *
+ * Context: any.
+ * Return: a constant string.
  */
 const char *iotarget_event_name(enum iotarget_event event)
 {
@@ -247,6 +254,9 @@ const char *iotarget_event_name(enum iotarget_event event)
 /**
  * iotarget_action_name - an action's name for the documentation
  * @bit: its bit number, below IOTARGET_NR_ACTS
+ *
+ * Context: any.
+ * Return: a constant string.
  */
 const char *iotarget_action_name(unsigned int bit)
 {

@@ -215,9 +215,10 @@ out:
 	return ret;
 }
 
-static int timed(struct iotarget *target, enum iotarget_request_type type,
-		 void *data, size_t len, u64 pos, unsigned int timeout_ms,
-		 struct iotarget_result *result)
+static int bounce_transfer(struct iotarget *target,
+			   enum iotarget_request_type type, void *data,
+			   size_t len, u64 pos, unsigned int timeout_ms,
+			   struct iotarget_result *result)
 {
 	struct iotarget_result res = { .outcome = IOTARGET_NEVER_SENT };
 	ktime_t deadline = ktime_add_ms(ktime_get(), timeout_ms);
@@ -279,8 +280,8 @@ out:
 int iotarget_read(struct iotarget *target, void *data, size_t len, u64 pos,
 		  unsigned int timeout_ms, struct iotarget_result *result)
 {
-	return timed(target, IOTARGET_REQ_READ, data, len, pos, timeout_ms,
-		     result);
+	return bounce_transfer(target, IOTARGET_REQ_READ, data, len, pos,
+			       timeout_ms, result);
 }
 EXPORT_SYMBOL_GPL(iotarget_read);
 
@@ -303,8 +304,8 @@ int iotarget_write(struct iotarget *target, const void *data, size_t len,
 		   u64 pos, unsigned int timeout_ms,
 		   struct iotarget_result *result)
 {
-	return timed(target, IOTARGET_REQ_WRITE, (void *)data, len, pos,
-		     timeout_ms, result);
+	return bounce_transfer(target, IOTARGET_REQ_WRITE, (void *)data, len,
+			       pos, timeout_ms, result);
 }
 EXPORT_SYMBOL_GPL(iotarget_write);
 
@@ -322,8 +323,8 @@ EXPORT_SYMBOL_GPL(iotarget_write);
 int iotarget_flush(struct iotarget *target, unsigned int timeout_ms,
 		   struct iotarget_result *result)
 {
-	return timed(target, IOTARGET_REQ_FLUSH, NULL, 0, 0, timeout_ms,
-		     result);
+	return bounce_transfer(target, IOTARGET_REQ_FLUSH, NULL, 0, 0, timeout_ms,
+			       result);
 }
 EXPORT_SYMBOL_GPL(iotarget_flush);
 

@@ -483,6 +483,7 @@ EXPORT_SYMBOL_GPL(iotarget_purge);
  * KMDF: WdfIoTargetGetState.
  *
  * Context: any.
+ * Return: the state; it may have changed since.
  */
 enum iotarget_state iotarget_get_state(struct iotarget *target)
 {
@@ -561,6 +562,7 @@ EXPORT_SYMBOL_GPL(iotarget_get_bdev);
  * @target: the target
  *
  * Context: any.
+ * Return: its name, valid as long as the target.
  */
 const char *iotarget_name(struct iotarget *target)
 {
@@ -588,6 +590,7 @@ EXPORT_SYMBOL_GPL(iotarget_owner);
  * @target: the target
  *
  * Context: any.
+ * Return: the pointer.
  */
 void *iotarget_priv(struct iotarget *target)
 {

@@ -228,8 +228,7 @@ static bool reached(struct iotarget_gate *gate,
 		       !READ_ONCE(gate->nr_failing);
 	if (change->actions & IOTARGET_ACT_WAIT_CLOSED)
 		return READ_ONCE(inst->gone) && !READ_ONCE(gate->nr_failing);
-	if (smp_load_acquire(&inst->ref_state) != IOTARGET_REF_DEAD ||
-	    !percpu_ref_is_zero(&inst->ref))
+	if (!iotarget_inst_quiet(inst))
 		return false;
 	return !(change->actions & IOTARGET_ACT_FAIL_PENDED) ||
 	       !READ_ONCE(gate->nr_failing);
@@ -241,16 +240,22 @@ static bool wait_over(struct iotarget_gate *gate,
 	return reached(gate, change) || superseded(gate, change);
 }
 
-#define gate_wait_event(_gate, _cond, _ms)				\
-({									\
-	long __left;							\
-	if ((_ms) == IOTARGET_WAIT_FOREVER)				\
-		__left = wait_event_killable((_gate)->waitq, _cond) ?: 1; \
-	else								\
-		__left = wait_event_killable_timeout((_gate)->waitq, _cond, \
-						     msecs_to_jiffies(_ms)); \
-	__left < 0 ? -EINTR : !__left ? -ETIMEDOUT : 0;			\
-})
+typedef bool over_fn(struct iotarget_gate *gate,
+		     const struct iotarget_change *change);
+
+static int wait_until(struct iotarget_gate *gate, over_fn *over,
+		      const struct iotarget_change *change,
+		      unsigned int timeout_ms)
+{
+	long left = MAX_SCHEDULE_TIMEOUT;
+
+	if (timeout_ms != IOTARGET_WAIT_FOREVER)
+		left = msecs_to_jiffies(timeout_ms);
+	wait_map(gate);
+	left = wait_event_killable_timeout(gate->waitq, over(gate, change),
+					   left);
+	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+}
 
 /**
  * iotarget_gate_wait - wait for what a transition asked to wait for
@@ -275,9 +280,7 @@ int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 	if (change->actions & (IOTARGET_ACT_WAIT_SENT |
 			       IOTARGET_ACT_WAIT_CLOSED |
 			       IOTARGET_ACT_WAIT_ALL)) {
-		wait_map(gate);
-		ret = gate_wait_event(gate, wait_over(gate, change),
-				      timeout_ms);
+		ret = wait_until(gate, wait_over, change, timeout_ms);
 		if (!ret && !reached(gate, change))
 			ret = -ECANCELED;
 	}
@@ -285,9 +288,10 @@ int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 	return ret;
 }
 
-static bool is_draining(struct iotarget_gate *gate)
+static bool drain_over(struct iotarget_gate *gate,
+		       const struct iotarget_change *change)
 {
-	return READ_ONCE(gate->word) == IOTARGET_W_DRAINING;
+	return READ_ONCE(gate->word) != IOTARGET_W_DRAINING;
 }
 
 /**
@@ -306,8 +310,7 @@ int iotarget_gate_wait_drained(struct iotarget *target, unsigned int timeout_ms,
 	struct iotarget_inst *inst;
 	int ret;
 
-	wait_map(gate);
-	ret = gate_wait_event(gate, !is_draining(gate), timeout_ms);
+	ret = wait_until(gate, drain_over, NULL, timeout_ms);
 	if (!ret && READ_ONCE(gate->word) != IOTARGET_W_STARTED)
 		ret = -ECANCELED;
 	inst = iotarget_inst_current(target);

@@ -490,6 +490,8 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
  * @params: name, owner, callbacks
  *
  * See __iotarget_create().
+ *
+ * Return: the target, or an ERR_PTR.
  */
 static inline struct iotarget *
 iotarget_create(const struct iotarget_create_params *params)

@@ -23,11 +23,13 @@ MODULE_PARM_DESC(fault, "fault to plant: warn, kasan, lockdep, atomic");
 
 static void plant_kasan(void)
 {
-	char *volatile p = kmalloc(16, GFP_KERNEL);
+	char *p = kmalloc(16, GFP_KERNEL);
 
+	OPTIMIZER_HIDE_VAR(p);
 	kfree(p);
+	OPTIMIZER_HIDE_VAR(p);
 	if (p)
-		pr_info("read after free: %d\n", p[3]);
+		pr_info("read after free: %d\n", READ_ONCE(p[3]));
 }
 
 static void plant_lockdep(void)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs the tests. The last line is "N passed, N failed" (and ", N skipped").
 
 Exit status: 0 all passed, 1 a test failed, 2 something could not be built or had.

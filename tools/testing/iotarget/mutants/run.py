@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Puts known faults into a copy of the code: the tests must turn red for each.
 
 Every mutants/NAME.patch begins with a few words on the fault and the lines

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Finds the lines of a kernel log that make a run a failed one, whatever its tests said."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The table of test environments. A further kernel is a further entry here.
 
 Two kinds exist: "uml" (KUnit inside a user-mode kernel built from Debian's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Does for the guest what only the host can: pull a stick, stall it, tell the log.
 
 The guest writes "ID VERB WORDS..." to /dev/iotarget-host, the answer is a line

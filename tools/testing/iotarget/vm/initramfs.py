@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Makes the guest's root: busybox, an init, kernel modules and the files of a run."""
 
 import lzma

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Reads KTAP and TAP: kselftest programs, KUnit's nested results, our own scripts.
 
 What is missing counts as failed: a result the plan promised, a plan, any test at

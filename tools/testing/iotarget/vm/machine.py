@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A virtual PC: starts QEMU, carries the guest's words out, kills it when it hangs."""
 
 import contextlib

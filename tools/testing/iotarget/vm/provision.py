@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Gets what the environments need: packages, a kernel source, a kernel image, headers.
 
 Stock kernel images are unpacked into the cache, never installed: installing one

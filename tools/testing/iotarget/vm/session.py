@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot of a stock kernel: some jobs done in it, and what came of them.
 
 This is what both the tests and the demo stand on:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Where things lie, and how commands are run: logged, bounded, named when they fail."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """USB sticks for the virtual machine, and what may be done to them while it runs.
 
 How a stick is stalled: the image's BlockBackend gets a limit of one byte a second

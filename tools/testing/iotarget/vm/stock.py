@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Runs the selftests in a stock kernel, and proves that its alarms are heard."""
 
 from fnmatch import fnmatchcase

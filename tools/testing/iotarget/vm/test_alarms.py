@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Which lines of a kernel log raise an alarm, and which do not."""
 
 import unittest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The initramfs, the sticks' images, what a guest may ask for, and into-tree."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds a user-mode kernel with our code in it and runs its KUnit suites."""
 
 import os

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Making targets, opening and closing them: every way to name a device, every
+ * way to get it wrong, what is known of the device meanwhile.
+ */
+#include "fixture.h"
+
+FIXTURE(target) {
+	int fd;
+	char path[64];
+};
+
+FIXTURE_SETUP(target)
+{
+	NEED_MODULE();
+	NEED_DEVICE(self->path, nullb_make(&fast_disk));
+	self->fd = target_new("open-test", 0);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(target)
+{
+	close(self->fd);
+	loop_remove();
+	ON_TIME();
+}
+
+static int open_devt(int fd, const char *path)
+{
+	struct iotarget_test_open arg = {
+		.type = OPEN_DEVT, .access = ACCESS_BOTH, .share = SHARE_BOTH,
+	};
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	arg.major = major(st.st_rdev);
+	arg.minor = minor(st.st_rdev);
+	return target_open_raw(fd, &arg);
+}
+
+static int open_file(int fd, const char *path, int flags)
+{
+	struct iotarget_test_open arg = {
+		.type = OPEN_FILE, .share = SHARE_BOTH,
+	};
+	int ret;
+
+	arg.fd = open(path, flags | O_CLOEXEC);
+	if (arg.fd < 0)
+		return -errno;
+	ret = target_open_raw(fd, &arg);
+	close(arg.fd);
+	return ret;
+}
+
+TEST_F(target, f02_create_needs_no_device)
+{
+	info_t info;
+
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_STREQ("open-test", info.name);
+	EXPECT_NE(0, info.id);
+	EXPECT_EQ(IOTARGET_TEST_GETTER_NAME | IOTARGET_TEST_GETTER_OWNER |
+		  IOTARGET_TEST_GETTER_PRIV, info.getters);
+}
+
+TEST_F(target, ids_are_never_given_twice)
+{
+	info_t first, second;
+	int fd = target_new("open-test", 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, target_info(self->fd, &first));
+	ASSERT_EQ(0, target_info(fd, &second));
+	EXPECT_LT(first.id, second.id);
+	close(fd);
+	fd = target_new("open-test", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, target_info(fd, &first));
+	EXPECT_LT(second.id, first.id);
+	close(fd);
+}
+
+TEST_F(target, f03_f08_open_by_path)
+{
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, f03_f08_open_by_number)
+{
+	ASSERT_EQ(0, open_devt(self->fd, self->path));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+}
+
+TEST_F(target, f03_f08_open_by_file)
+{
+	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDWR));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_write(self->fd, 0, 4096, 1000, NULL));
+}
+
+TEST_F(target, f03_a_files_access_is_the_targets)
+{
+	info_t info;
+
+	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDONLY));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(ACCESS_READ, info.access);
+	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+}
+
+TEST_F(target, f03_a_file_that_is_no_block_device)
+{
+	EXPECT_EQ(-ENOTBLK, open_file(self->fd, "/proc/self/exe", O_RDONLY));
+	EXPECT_EQ(-ENOTBLK, open_file(self->fd, "/dev/null", O_RDONLY));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, f04_path_is_copied)
+{
+	/* The test module spoils the string when the call has returned. */
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_reopen(self->fd));
+}
+
+TEST_F(target, f07_reopen_after_path)
+{
+	info_t info;
+
+	EXPECT_GT(0, target_reopen(self->fd));
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_reopen(self->fd));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(ACCESS_READ, info.access);
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
+}
+
+TEST_F(target, f07_reopen_after_number)
+{
+	ASSERT_EQ(0, open_devt(self->fd, self->path));
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_reopen(self->fd));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+}
+
+TEST_F(target, f07_no_reopen_after_file)
+{
+	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDWR));
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(-EINVAL, target_reopen(self->fd));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, f07_a_failed_open_leaves_the_parameters)
+{
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(-ENOENT, target_open(self->fd, "/dev/no-such-device",
+				       ACCESS_READ, SHARE_BOTH));
+	EXPECT_EQ(0, target_reopen(self->fd));
+}
+
+TEST_F(target, f05_second_open_disturbs_nothing)
+{
+	info_t before, after;
+
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
+	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
+	ASSERT_EQ(0, target_info(self->fd, &before));
+	EXPECT_EQ(-EBUSY, target_open(self->fd, self->path, ACCESS_READ, 0));
+	EXPECT_EQ(-EBUSY, open_devt(self->fd, self->path));
+	EXPECT_EQ(-EBUSY, open_file(self->fd, self->path, O_RDONLY));
+	EXPECT_EQ(-EBUSY, target_reopen(self->fd));
+	EXPECT_EQ(-EBUSY, target_open(self->fd, "/dev/no-such-device",
+				      ACCESS_READ, SHARE_BOTH));
+	ASSERT_EQ(0, target_info(self->fd, &after));
+	EXPECT_EQ(STOPPED, after.state);
+	EXPECT_EQ(1, after.pended);
+	EXPECT_EQ(before.access, after.access);
+	EXPECT_EQ(before.diskseq, after.diskseq);
+	ASSERT_EQ(0, target_start(self->fd));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_query(self->fd, 0).status);
+}
+
+struct wrong_open {
+	const char	*path;
+	int		expected;
+};
+
+TEST_F(target, bad_paths_and_f06_reusable_after_each)
+{
+	static const struct wrong_open wrong[] = {
+		{ "/dev/no-such-device", -ENOENT },
+		{ "/no-such-directory/device", -ENOENT },
+		{ "", -EINVAL },
+		{ "/dev", -ENOTBLK },
+		{ "/dev/null", -ENOTBLK },
+		{ "/proc/self/exe", -ENOTBLK },
+		{ "/proc/version", -ENOTBLK },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(wrong[i].expected,
+			  target_open(self->fd, wrong[i].path, ACCESS_READ,
+				      SHARE_BOTH))
+			TH_LOG("path '%s'", wrong[i].path);
+		EXPECT_EQ(CLOSED, target_state(self->fd));
+		EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+					 SHARE_BOTH));
+		EXPECT_EQ(STARTED, target_state(self->fd));
+		EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	}
+}
+
+TEST_F(target, bad_open_parameters)
+{
+	struct iotarget_test_open good = {
+		.type = OPEN_PATH, .access = ACCESS_BOTH, .share = SHARE_BOTH,
+	};
+	struct iotarget_test_open arg;
+	unsigned int i;
+
+	snprintf(good.path, sizeof(good.path), "%s", self->path);
+	for (i = 0; i < 9; i++) {
+		arg = good;
+		switch (i) {
+		case 0: arg.type = 0; break;
+		case 1: arg.type = OPEN_REOPEN + 1; break;
+		case 2: arg.flags = 1; break;
+		case 3: arg.access = 0; break;
+		case 4: arg.access = 0x4 | ACCESS_READ; break;
+		case 5: arg.share = 0x4; break;
+		case 6: arg.bits = IOTARGET_TEST_NULL_PATH; break;
+		case 7: arg.bits = IOTARGET_TEST_BAD_RESERVED; break;
+		case 8: arg.timeout_ms = MAX_TIMEOUT_MS + 1; break;
+		}
+		EXPECT_EQ(-EINVAL, target_open_raw(self->fd, &arg))
+			TH_LOG("variant %u", i);
+		EXPECT_EQ(CLOSED, target_state(self->fd));
+	}
+	EXPECT_EQ(0, target_open_raw(self->fd, &good));
+}
+
+TEST_F(target, bad_device_number)
+{
+	struct iotarget_test_open arg = {
+		.type = OPEN_DEVT, .access = ACCESS_READ, .share = SHARE_BOTH,
+		.major = 0xffe, .minor = 0xffffe,
+	};
+	int ret = target_open_raw(self->fd, &arg);
+
+	EXPECT_TRUE(ret == -ENXIO || ret == -ENODEV || ret == -ENOENT)
+		TH_LOG("open of an unknown number: %d", ret);
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, empty_device)
+{
+	char path[64];
+
+	NEED_DEVICE(path, loop_empty());
+	EXPECT_EQ(-ENOMEDIUM, target_open(self->fd, path, ACCESS_READ,
+					  SHARE_BOTH));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, read_only_device_opened_for_writing)
+{
+	info_t info;
+
+	ASSERT_EQ(0, device_read_only(self->path, true));
+	EXPECT_EQ(-EACCES, target_open(self->fd, self->path, ACCESS_BOTH,
+				       SHARE_BOTH));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+	EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(1, info.read_only);
+	ASSERT_EQ(0, device_read_only(self->path, false));
+}
+
+TEST_F(target, write_protected_scsi_disk)
+{
+	char path[64];
+	int ret;
+
+	NEED_DEVICE(path, scsi_debug_disk());
+	ret = scsi_debug_protect(true);
+	if (ret || device_sysfs(path, "ro") != 1) {
+		scsi_debug_protect(false);
+		SKIP(return, "scsi_debug cannot be write protected: %d", ret);
+	}
+	ret = target_open(self->fd, path, ACCESS_BOTH, SHARE_BOTH);
+	EXPECT_EQ(-EACCES, ret);
+	if (!ret)
+		target_close(self->fd, 1000, NULL);
+	EXPECT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
+	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, scsi_debug_protect(false));
+}
+
+TEST_F(target, read_only_loop)
+{
+	char path[64];
+
+	NEED_DEVICE(path, loop_disk(1, true));
+	EXPECT_EQ(-EACCES, target_open(self->fd, path, ACCESS_WRITE,
+				       SHARE_BOTH));
+	EXPECT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
+}
+
+TEST_F(target, f11_f12_known_while_open_only)
+{
+	struct stat st;
+	info_t info;
+
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, stat(self->path, &st));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(1, info.have_bdev);
+	EXPECT_EQ(major(st.st_rdev), info.bdev_major);
+	EXPECT_EQ(minor(st.st_rdev), info.bdev_minor);
+	EXPECT_EQ(major(st.st_rdev), info.major);
+	EXPECT_EQ(minor(st.st_rdev), info.minor);
+	EXPECT_STREQ(self->path + strlen("/dev/"), info.disk_name);
+	EXPECT_EQ(device_size(self->path), info.capacity);
+	EXPECT_EQ(device_sysfs(self->path, "queue/logical_block_size"),
+		  info.logical_block_size);
+	EXPECT_EQ(device_sysfs(self->path, "queue/physical_block_size"),
+		  info.physical_block_size);
+	EXPECT_EQ(device_sysfs(self->path, "queue/max_sectors_kb") * 1024,
+		  info.max_transfer);
+	EXPECT_EQ(device_sysfs(self->path, "queue/rotational"),
+		  info.rotational);
+	EXPECT_EQ(device_sysfs(self->path, "removable"), info.removable);
+	EXPECT_EQ(device_sysfs(self->path, "diskseq"), info.diskseq);
+	EXPECT_EQ(0, info.partition);
+	EXPECT_EQ(ACCESS_BOTH, info.access);
+	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(0, info.have_bdev);
+	EXPECT_EQ(0, info.major + info.minor + info.access + info.capacity);
+	EXPECT_EQ(0, info.logical_block_size + info.max_transfer);
+	EXPECT_EQ(0, info.diskseq);
+	EXPECT_STREQ("", info.disk_name);
+}
+
+TEST_F(target, f12_identity_of_a_scsi_disk)
+{
+	char path[64];
+	info_t info;
+
+	NEED_DEVICE(path, scsi_debug_disk());
+	ASSERT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_NE(0, info.unique_id_type);
+	EXPECT_NE(0, info.unique_id_len);
+	TH_LOG("unique id type %u, %u bytes, serial '%s'",
+	       info.unique_id_type, info.unique_id_len, info.serial);
+}
+
+TEST_F(target, f52_close_for_query_remove)
+{
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->fd));
+	EXPECT_EQ(-ESHUTDOWN, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(-ESHUTDOWN, target_start(self->fd));
+	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->fd));
+	ASSERT_EQ(0, target_reopen(self->fd));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	ASSERT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+	/* Of a target that is not open it is a plain close. */
+	EXPECT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, f53_close_twice)
+{
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(CLOSED, target_state(self->fd));
+}
+
+TEST_F(target, delete_is_final)
+{
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_delete(self->fd, 1000, NULL));
+	EXPECT_EQ(DELETED, target_state(self->fd));
+	EXPECT_EQ(-ESHUTDOWN, target_open(self->fd, self->path, ACCESS_BOTH,
+					  SHARE_BOTH));
+	EXPECT_EQ(-ESHUTDOWN, target_start(self->fd));
+	EXPECT_EQ(-ESHUTDOWN, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(-ESHUTDOWN, request_read(self->fd, 0, 0, 4096));
+	EXPECT_EQ(-ESHUTDOWN, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(DELETED, target_state(self->fd));
+}
+
+TEST_F(target, f13_cleanup_sees_what_is_held)
+{
+	info_t info;
+
+	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
+	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
+	ASSERT_EQ(0, target_delete(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(1, info.cleanups);
+	EXPECT_EQ(1, info.cleanup_pended);
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(-ENODEV, request_query(self->fd, 0).status);
+	EXPECT_EQ(NEVER_SENT, request_query(self->fd, 0).outcome);
+}
+
+TEST_F(target, destroy_is_called_once)
+{
+	struct iotarget_test_global before, after;
+	unsigned int i;
+	int fd;
+
+	ASSERT_EQ(0, module_books(&before));
+	for (i = 0; i < 20; i++) {
+		fd = target_new("open-test-2", 0);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, target_open(fd, self->path, ACCESS_BOTH,
+					 SHARE_BOTH));
+		if (i % 2)
+			EXPECT_EQ(0, target_delete(fd, 1000, NULL));
+		close(fd);
+	}
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, module_books(&after));
+		if (after.destroyed - before.destroyed == 20)
+			break;
+		sleep_ms(20);
+	}
+	EXPECT_EQ(20, after.created - before.created);
+	EXPECT_EQ(20, after.destroyed - before.destroyed);
+}
+
+IOTARGET_MAIN

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One function for each call of the API, made through iotarget_test.ko, and the
+ * books of how late each was: duration less the timeout that it was given, and
+ * that timeout plus IOTARGET_BOUND_MS (100 by default) is the bound.
+ *
+ * Any thread may call; a lock guards the books.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#define DEVICE		"/dev/iotarget_test"
+#define DEFAULT_OPEN_MS	30000
+#define MAX_NAMES	48
+
+static struct late {
+	const char	*call;
+	double		worst_ms;
+} late_books[MAX_NAMES];
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool excused;
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+static unsigned int bound_ms(void)
+{
+	const char *set = getenv("IOTARGET_BOUND_MS");
+
+	return set && *set ? strtoul(set, NULL, 0) : 100;
+}
+
+static void late_note(const char *call, uint64_t ns, unsigned int ms)
+{
+	double late = (double)ns / 1e6 - ms;
+	unsigned int i;
+
+	if (ms == FOREVER || excused)
+		return;
+	pthread_mutex_lock(&late_lock);
+	for (i = 0; i < MAX_NAMES; i++) {
+		if (late_books[i].call && strcmp(late_books[i].call, call))
+			continue;
+		late_books[i].call = call;
+		if (late > late_books[i].worst_ms)
+			late_books[i].worst_ms = late;
+		break;
+	}
+	pthread_mutex_unlock(&late_lock);
+}
+
+/* Calls that wait for a device's tag or a busy processor by design. */
+void late_calls_excused(bool on)
+{
+	excused = on;
+}
+
+/* Print the worst of each call, and return how many calls were too late. */
+int late_calls(void)
+{
+	unsigned int bound = bound_ms();
+	unsigned int i;
+	int bad = 0;
+
+	for (i = 0; i < MAX_NAMES && late_books[i].call; i++) {
+		printf("# lateness: %.1f bound %u %s\n",
+		       late_books[i].worst_ms, bound, late_books[i].call);
+		bad += late_books[i].worst_ms > bound;
+	}
+	fflush(stdout);
+	return bad;
+}
+
+static int make_call(int fd, unsigned long ioc, void *arg, const char *call,
+		     unsigned int ms)
+{
+	struct iotarget_test_head *head = arg;
+
+	head->size = _IOC_SIZE(ioc);
+	head->version = IOTARGET_TEST_VERSION;
+	if (ioctl(fd, ioc, arg)) {
+		int error = errno;
+
+		printf("# no call: %s: %s\n", call, strerror(error));
+		return -NO_CALL - error;
+	}
+	late_note(call, head->ns, ms);
+	return head->ret;
+}
+
+bool module_loaded(void)
+{
+	return !access(DEVICE, R_OK | W_OK);
+}
+
+/* A file with a target of this name; without a name, only the file. */
+int target_new(const char *name, unsigned int limbo_bytes)
+{
+	struct iotarget_test_create arg = { .limbo_bytes = limbo_bytes };
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -NO_CALL - errno;
+	if (!name)
+		return fd;
+	snprintf(arg.name, sizeof(arg.name), "%s", name);
+	ret = make_call(fd, IOTARGET_TEST_IOC_CREATE, &arg, "iotarget_create",
+			0);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+int target_open_raw(int fd, struct iotarget_test_open *arg)
+{
+	return make_call(fd, IOTARGET_TEST_IOC_OPEN, arg, "iotarget_open",
+			 arg->timeout_ms ?: DEFAULT_OPEN_MS);
+}
+
+int target_open(int fd, const char *path, unsigned int access,
+		unsigned int share)
+{
+	struct iotarget_test_open arg = {
+		.type = OPEN_PATH, .access = access, .share = share,
+	};
+
+	snprintf(arg.path, sizeof(arg.path), "%s", path);
+	return target_open_raw(fd, &arg);
+}
+
+int target_reopen(int fd)
+{
+	struct iotarget_test_open arg = { .type = OPEN_REOPEN };
+
+	return target_open_raw(fd, &arg);
+}
+
+int target_control(int fd, struct iotarget_test_control *arg)
+{
+	static const char * const names[] = {
+		[IOTARGET_TEST_START]		= "iotarget_start",
+		[IOTARGET_TEST_START_AND_WAIT]	= "iotarget_start_and_wait",
+		[IOTARGET_TEST_STOP]		= "iotarget_stop",
+		[IOTARGET_TEST_PURGE]		= "iotarget_purge",
+		[IOTARGET_TEST_CLOSE]		= "iotarget_close",
+		[IOTARGET_TEST_CLOSE_FOR_QUERY_REMOVE] =
+			"iotarget_close_for_query_remove",
+		[IOTARGET_TEST_DELETE]		= "iotarget_delete",
+	};
+	unsigned int ms = arg->timeout_ms;
+
+	/* What cannot wait has no timeout to hide behind. */
+	if (arg->op == IOTARGET_TEST_START ||
+	    (arg->op == IOTARGET_TEST_STOP &&
+	     arg->action == LEAVE_SENT_PENDING) ||
+	    (arg->op == IOTARGET_TEST_PURGE && arg->action == PURGE_NO_WAIT))
+		ms = 0;
+	return make_call(fd, IOTARGET_TEST_IOC_CONTROL, arg, names[arg->op],
+			 ms);
+}
+
+static int control(int fd, unsigned int op, unsigned int action,
+		   unsigned int ms, report_t *report)
+{
+	struct iotarget_test_control arg = {
+		.op = op, .action = action, .timeout_ms = ms,
+		.bits = report ? 0 : IOTARGET_TEST_NO_REPORT,
+	};
+	int ret = target_control(fd, &arg);
+
+	if (report)
+		*report = arg.report;
+	return ret;
+}
+
+int target_start(int fd)
+{
+	return control(fd, IOTARGET_TEST_START, 0, 0, NULL);
+}
+
+int target_start_and_wait(int fd, unsigned int ms, report_t *report)
+{
+	return control(fd, IOTARGET_TEST_START_AND_WAIT, 0, ms, report);
+}
+
+int target_stop(int fd, unsigned int action, unsigned int ms, report_t *report)
+{
+	return control(fd, IOTARGET_TEST_STOP, action, ms, report);
+}
+
+int target_purge(int fd, unsigned int action, unsigned int ms,
+		 report_t *report)
+{
+	return control(fd, IOTARGET_TEST_PURGE, action, ms, report);
+}
+
+int target_close(int fd, unsigned int ms, report_t *report)
+{
+	return control(fd, IOTARGET_TEST_CLOSE, 0, ms, report);
+}
+
+int target_close_query(int fd, unsigned int ms, report_t *report)
+{
+	return control(fd, IOTARGET_TEST_CLOSE_FOR_QUERY_REMOVE, 0, ms,
+		       report);
+}
+
+int target_delete(int fd, unsigned int ms, report_t *report)
+{
+	return control(fd, IOTARGET_TEST_DELETE, 0, ms, report);
+}
+
+int target_info(int fd, info_t *info)
+{
+	memset(info, 0, sizeof(*info));
+	return make_call(fd, IOTARGET_TEST_IOC_INFO, info, "iotarget_get_info",
+			 0);
+}
+
+int target_state(int fd)
+{
+	info_t info;
+	int ret = target_info(fd, &info);
+
+	return ret ? ret : (int)info.state;
+}
+
+const char *state_name(unsigned int state)
+{
+	static const char * const names[] = {
+		[UNDEFINED] = "undefined", [STARTED] = "started",
+		[STOPPED] = "stopped",
+		[CLOSED_FOR_QUERY_REMOVE] = "closed-for-query-remove",
+		[CLOSED] = "closed", [DELETED] = "deleted",
+		[PURGED] = "purged",
+	};
+
+	return state <= PURGED ? names[state] : "?";
+}
+
+int target_transfer(int fd, transfer_t *arg)
+{
+	static const char * const timed[] = {
+		"", "iotarget_read", "iotarget_write", "iotarget_flush",
+	};
+	static const char * const forever[] = {
+		"", "iotarget_read_wait_forever", "iotarget_write_wait_forever",
+		"iotarget_flush_wait_forever",
+	};
+	bool endless = arg->bits & IOTARGET_TEST_FOREVER;
+
+	return make_call(fd, IOTARGET_TEST_IOC_TRANSFER, arg,
+			 endless ? forever[arg->type] : timed[arg->type],
+			 endless ? FOREVER : arg->timeout_ms);
+}
+
+static int transfer(int fd, transfer_t *out, unsigned int type, uint64_t pos,
+		    uint64_t len, unsigned int ms)
+{
+	transfer_t arg = {
+		.type = type, .timeout_ms = ms, .pos = pos, .len = len,
+		.seed = SEED,
+	};
+	int ret = target_transfer(fd, &arg);
+
+	if (out)
+		*out = arg;
+	return ret;
+}
+
+int target_read(int fd, uint64_t pos, uint64_t len, unsigned int ms,
+		transfer_t *out)
+{
+	return transfer(fd, out, IOTARGET_TEST_READ, pos, len, ms);
+}
+
+int target_write(int fd, uint64_t pos, uint64_t len, unsigned int ms,
+		 transfer_t *out)
+{
+	return transfer(fd, out, IOTARGET_TEST_WRITE, pos, len, ms);
+}
+
+int target_flush(int fd, unsigned int ms, transfer_t *out)
+{
+	return transfer(fd, out, IOTARGET_TEST_FLUSH, 0, 0, ms);
+}
+
+int target_negative(int fd, unsigned int number)
+{
+	struct iotarget_test_negative_call arg = { .number = number };
+
+	return make_call(fd, IOTARGET_TEST_IOC_NEGATIVE, &arg, "negative",
+			 FOREVER);
+}
+
+int request_format(int fd, format_t *arg)
+{
+	return make_call(fd, IOTARGET_TEST_IOC_FORMAT, arg, "iotarget_format",
+			 FOREVER);
+}
+
+static int format(int fd, unsigned int slot, unsigned int type, uint64_t pos,
+		  uint64_t len)
+{
+	format_t arg = {
+		.slot = slot, .type = type, .pos = pos, .size = len,
+		.memory = len ? IOTARGET_TEST_MEM_KMALLOC :
+				IOTARGET_TEST_MEM_NONE,
+		.seed = SEED,
+	};
+
+	return request_format(fd, &arg);
+}
+
+int request_read(int fd, unsigned int slot, uint64_t pos, uint64_t len)
+{
+	return format(fd, slot, IOTARGET_TEST_READ, pos, len);
+}
+
+int request_write(int fd, unsigned int slot, uint64_t pos, uint64_t len)
+{
+	return format(fd, slot, IOTARGET_TEST_WRITE, pos, len);
+}
+
+int request_flush(int fd, unsigned int slot)
+{
+	return format(fd, slot, IOTARGET_TEST_FLUSH, 0, 0);
+}
+
+/* How long may a send with these options take? */
+static unsigned int send_ms(const send_t *arg)
+{
+	if (!(arg->flags & SEND_SYNCHRONOUS))
+		return 0;
+	if (arg->flags & SEND_WAIT_FOREVER)
+		return FOREVER;
+	if (arg->flags & SEND_TIMEOUT)
+		return arg->timeout_ms;
+	return arg->deadline_ns > 0 ? arg->deadline_ns / 1000000 : 0;
+}
+
+int request_send_raw(int fd, send_t *arg)
+{
+	return make_call(fd, IOTARGET_TEST_IOC_SEND, arg, "iotarget_send",
+			 send_ms(arg));
+}
+
+int request_send(int fd, unsigned int slot, unsigned int flags,
+		 unsigned int ms)
+{
+	send_t arg = {
+		.slot = slot, .flags = flags, .timeout_ms = ms, .other_fd = -1,
+	};
+
+	return request_send_raw(fd, &arg);
+}
+
+int request_do(int fd, unsigned int slot, unsigned int op, unsigned int ms)
+{
+	struct iotarget_test_request arg = {
+		.slot = slot, .op = op, .timeout_ms = ms,
+	};
+	static const char * const names[] = {
+		[IOTARGET_TEST_CANCEL]		= "iotarget_request_cancel",
+		[IOTARGET_TEST_WAIT]		= "iotarget_request_wait",
+		[IOTARGET_TEST_WAIT_CALLBACK]	= "(callback)",
+		[IOTARGET_TEST_REQUEST_REUSE]	= "iotarget_request_reuse",
+		[IOTARGET_TEST_FREE]		= "iotarget_request_free",
+		[IOTARGET_TEST_FILL]		= "(fill)",
+	};
+
+	return make_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, names[op], ms);
+}
+
+int request_cancel(int fd, unsigned int slot)
+{
+	return request_do(fd, slot, IOTARGET_TEST_CANCEL, 0);
+}
+
+int request_wait(int fd, unsigned int slot, unsigned int ms)
+{
+	return request_do(fd, slot, IOTARGET_TEST_WAIT, ms);
+}
+
+/* By the callbacks that the test module counts itself. */
+int request_called_back(int fd, unsigned int slot, unsigned int count,
+			unsigned int ms)
+{
+	struct iotarget_test_request arg = {
+		.slot = slot, .op = IOTARGET_TEST_WAIT_CALLBACK,
+		.timeout_ms = ms, .count = count,
+	};
+
+	return make_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, "(callback)",
+			 FOREVER);
+}
+
+query_t request_query(int fd, unsigned int slot)
+{
+	query_t arg = { .slot = slot, .seed = SEED };
+
+	make_call(fd, IOTARGET_TEST_IOC_QUERY, &arg, "(query)", FOREVER);
+	return arg;
+}
+
+int load_start(int fd, load_t *load)
+{
+	load->seed = SEED;
+	return make_call(fd, IOTARGET_TEST_IOC_LOAD_START, load, "(load)",
+			 FOREVER);
+}
+
+int load_stop(int fd, unsigned int ms, books_t *books)
+{
+	memset(books, 0, sizeof(*books));
+	books->timeout_ms = ms;
+	return make_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
+			 FOREVER);
+}
+
+int load_peek(int fd, books_t *books)
+{
+	memset(books, 0, sizeof(*books));
+	books->peek = 1;
+	return make_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
+			 FOREVER);
+}
+
+int module_books(struct iotarget_test_global *books)
+{
+	int fd = target_new(NULL, 0);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	memset(books, 0, sizeof(*books));
+	ret = make_call(fd, IOTARGET_TEST_IOC_GLOBAL, books, "(books)",
+			FOREVER);
+	close(fd);
+	return ret;
+}
