@@ -35,7 +35,7 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 help:
 	@echo "make modules          build iotarget.ko for the running kernel (KVER= or KDIR= for another)"
 	@echo "make modules_install  install it"
-	@echo "make demo             see it at work in a virtual machine, with a USB stick that is pulled"
+	@echo "make demo             see it at work in a virtual machine, with a USB stick"
 	@echo "make test             all tests; ENV=stock-6.12 or ENV=uml,... and TESTS=GLOB choose some"
 	@echo "make kunit            unit tests in user-mode Linux with KASAN and lockdep (ENV=uml)"
 	@echo "make vm               tests in a stock kernel in a virtual machine (ENV=stock-6.12)"

@@ -29,7 +29,7 @@ struct kunit;
  * @check_error: what check() returns
  */
 struct fake {
-	spinlock_t		lock;
+	spinlock_t		lock;	/* the list and the counts */
 	struct list_head	held;
 	bool			hold;
 	int			open_error;

@@ -38,6 +38,12 @@ static inline __u64 iotarget_test_word(__u64 seed, __u64 pos)
 	return z ^ (z >> 31);
 }
 
+/* A checksum of data, word by word. */
+static inline __u64 iotarget_test_sum(__u64 sum, __u64 word)
+{
+	return (sum ^ word) * 0x100000001b3ULL + (sum >> 47);
+}
+
 /* Begins every structure; size and version are checked. */
 struct iotarget_test_head {
 	__u32	size;		/* in: of the whole structure */
@@ -273,6 +279,7 @@ struct iotarget_test_query {
 	__u64				callback_ns;	/* from the send */
 	__u64				wrong;	/* words unlike the pattern */
 	__u64				touched;/* bytes unlike the poison */
+	__u64				sum;	/* of all words, in order */
 };
 
 /* Calls that need the kernel's side, each with fixed wrong arguments. */

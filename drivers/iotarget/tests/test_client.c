@@ -400,7 +400,7 @@ static int test_open(struct inode *inode, struct file *file)
 	client->ops.cleanup = client_cleanup;
 	client->ops.destroy = client_destroy;
 	file->private_data = client;
-	return nonseekable_open(inode, file);
+	return 0;
 }
 
 static int test_release(struct inode *inode, struct file *file)
@@ -428,6 +428,7 @@ static const struct file_operations test_fops = {
 	.owner		= THIS_MODULE,
 	.open		= test_open,
 	.release	= test_release,
+	.read		= iotarget_test_read,
 	.unlocked_ioctl	= test_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };

@@ -111,6 +111,10 @@ extern atomic64_t iotarget_test_doubles;
 
 struct iotarget *iotarget_test_peer(struct file *file);
 
+/* test_client_data.c */
+ssize_t iotarget_test_read(struct file *file, char __user *data, size_t len,
+			   loff_t *pos);
+
 /* test_client_io.c */
 int iotarget_test_mem_init(struct iotarget_test_mem *mem, u32 kind,
 			   size_t size, bool write);
@@ -120,6 +124,8 @@ void iotarget_test_mem_fill(struct iotarget_test_mem *mem, size_t offset,
 			    size_t len, u64 seed, u64 pos);
 u64 iotarget_test_mem_wrong(struct iotarget_test_mem *mem, size_t offset,
 			    size_t len, u64 seed, u64 pos);
+u64 iotarget_test_mem_sum(struct iotarget_test_mem *mem, size_t offset,
+			  size_t len);
 u64 iotarget_test_mem_touched(struct iotarget_test_mem *mem);
 void iotarget_test_mem_poison(struct iotarget_test_mem *mem);
 int iotarget_test_transfer_call(struct iotarget_test_client *client,

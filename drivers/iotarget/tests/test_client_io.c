@@ -143,15 +143,17 @@ struct iotarget_buffer iotarget_test_mem_buffer(struct iotarget_test_mem *mem)
 	}
 }
 
+enum walk { FILL, COMPARE, SUM };
+
 /*
  * Walk the 8-byte words of [offset, offset + len): write the pattern, or count
- * the words that differ from it.  Every piece is a multiple of 8 bytes long
- * when the memory is.
+ * the words that differ from it, or sum them up.  Every piece is a multiple of
+ * 8 bytes long when the memory is.
  */
 static u64 mem_walk(struct iotarget_test_mem *mem, size_t offset, size_t len,
-		    u64 seed, u64 pos, bool fill)
+		    u64 seed, u64 pos, enum walk walk)
 {
-	u64 wrong = 0;
+	u64 result = 0;
 	u64 word;
 	void *at;
 	size_t n;
@@ -167,29 +169,37 @@ static u64 mem_walk(struct iotarget_test_mem *mem, size_t offset, size_t len,
 		offset = 0;
 		for (; n >= sizeof(word); n -= sizeof(word)) {
 			word = iotarget_test_word(seed, pos);
-			if (fill)
+			if (walk == FILL)
 				put_unaligned(word, (u64 *)at);
-			else if (get_unaligned((u64 *)at) != word)
-				wrong++;
+			else if (walk == COMPARE)
+				result += get_unaligned((u64 *)at) != word;
+			else
+				result = iotarget_test_sum(result,
+							   get_unaligned((u64 *)at));
 			at += sizeof(word);
 			pos += sizeof(word);
 			len -= sizeof(word);
 		}
-		cond_resched();
 	}
-	return wrong;
+	return result;
 }
 
 void iotarget_test_mem_fill(struct iotarget_test_mem *mem, size_t offset,
 			    size_t len, u64 seed, u64 pos)
 {
-	mem_walk(mem, offset, len, seed, pos, true);
+	mem_walk(mem, offset, len, seed, pos, FILL);
 }
 
 u64 iotarget_test_mem_wrong(struct iotarget_test_mem *mem, size_t offset,
 			    size_t len, u64 seed, u64 pos)
 {
-	return mem_walk(mem, offset, len, seed, pos, false);
+	return mem_walk(mem, offset, len, seed, pos, COMPARE);
+}
+
+u64 iotarget_test_mem_sum(struct iotarget_test_mem *mem, size_t offset,
+			  size_t len)
+{
+	return mem_walk(mem, offset, len, 0, 0, SUM);
 }
 
 static u64 bytes_touched(const void *at, size_t len)

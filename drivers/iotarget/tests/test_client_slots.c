@@ -512,6 +512,7 @@ int iotarget_test_query_call(struct iotarget_test_client *client,
 		len = slot->length ?: slot->mem.size - slot->offset;
 		arg->wrong = iotarget_test_mem_wrong(&slot->mem, slot->offset,
 						     len, arg->seed, slot->pos);
+		arg->sum = iotarget_test_mem_sum(&slot->mem, slot->offset, len);
 	}
 	arg->touched = iotarget_test_mem_touched(&slot->mem);
 	mutex_unlock(&slot->mutex);

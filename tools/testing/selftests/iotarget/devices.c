@@ -8,7 +8,6 @@
  * What is made here stays for the next test of the same program, and goes when
  * the program ends (nullb_cleanup(), loop_remove()).
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>

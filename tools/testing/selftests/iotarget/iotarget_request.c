@@ -157,8 +157,7 @@ TEST_F(request, f24_callback_must_be_set_again)
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
-	arg.bits = IOTARGET_TEST_KEEP | IOTARGET_TEST_REUSE |
-		   IOTARGET_TEST_NO_CALLBACK;
+	arg.bits = IOTARGET_TEST_KEEP | IOTARGET_TEST_NO_CALLBACK;
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	EXPECT_EQ(0, request_wait(self->fd, 0, 1000));

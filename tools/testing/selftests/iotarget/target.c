@@ -6,7 +6,6 @@
  *
  * Any thread may call; a lock guards the books.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
