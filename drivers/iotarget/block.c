@@ -132,6 +132,7 @@ static int block_open(struct iotarget_inst *inst,
 	if (!b)
 		return -ENOMEM;
 	b->access = how->access;
+	b->use.target = inst->target;
 	b->use.access = how->access;
 	b->use.share = how->share;
 	b->lower = iotarget_lower_get(devt);
@@ -148,7 +149,8 @@ static int block_open(struct iotarget_inst *inst,
 	ret = block_check_device(b);
 	if (ret)
 		goto close_file;
-	ret = iotarget_lower_share(b->lower, b->bdev, &b->use);
+	b->use.bdev = b->bdev;
+	ret = iotarget_lower_share(&b->use);
 	if (ret)
 		goto close_file;
 	iotarget_lower_identify(b->bdev, &b->id);
@@ -271,6 +273,8 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 	}
 	if (check_add_overflow(req->pos, (u64)req->len, &end))
 		return -EOVERFLOW;
+	if (!bdev_nr_bytes(b->bdev))
+		return -ENODEV;		/* it is gone */
 	if ((req->pos | req->len) & (bs - 1))
 		return -EINVAL;
 	if (end > bdev_nr_bytes(b->bdev))

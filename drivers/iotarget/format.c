@@ -144,7 +144,8 @@ static int format(struct iotarget *target, struct iotarget_request *req,
  * Return: 0; -ESHUTDOWN when closed; -EBUSY when outstanding; -EINVAL for
  * alignment, memory or direction; -EOVERFLOW for a part outside the buffer or a
  * position plus length past 64 bits; -ERANGE past the end of the device;
- * -EACCES when the target was not opened for it.
+ * -EACCES when the target was not opened for it; -ENODEV when the device is
+ * gone.
  */
 int iotarget_format_read(struct iotarget *target, struct iotarget_request *req,
 			 const struct iotarget_buffer *buf, u64 pos)

@@ -171,7 +171,8 @@ static enum iotarget_enter enter_slow(struct iotarget *target,
 	} else if (gate->word == IOTARGET_W_STARTED &&
 		   !(unit->flags & IOTARGET_UNIT_ATOMIC)) {
 		ret = IOTARGET_ENTERED;
-	} else if (unit->flags & IOTARGET_UNIT_NOWAIT) {
+	} else if (gate->word != IOTARGET_W_STARTED &&
+		   unit->flags & IOTARGET_UNIT_NOWAIT) {
 		*error = -EAGAIN;
 	} else {
 		pend(target, unit);
@@ -185,17 +186,28 @@ static enum iotarget_enter enter_slow(struct iotarget *target,
 
 /* The sender may not sleep: the worker submits, though not through the FIFO. */
 static enum iotarget_enter hand_off(struct iotarget *target,
-				    struct iotarget_unit *unit)
+				    struct iotarget_unit *unit, int *error)
 {
 	struct iotarget_inst *inst = unit->inst;
 	unsigned long flags;
+	bool cancelled;
 
 	spin_lock_irqsave(&target->gate.lock, flags);
-	WRITE_ONCE(unit->where, IOTARGET_AT_HANDOFF);
-	list_add_tail(&unit->node, &inst->handoff);
-	kick_drain(inst);
+	cancelled = iotarget_unit_cancelled(unit);
+	if (!cancelled) {
+		WRITE_ONCE(unit->where, IOTARGET_AT_HANDOFF);
+		list_add_tail(&unit->node, &inst->handoff);
+		kick_drain(inst);
+	}
 	spin_unlock_irqrestore(&target->gate.lock, flags);
-	return IOTARGET_HELD;
+	if (!cancelled)
+		return IOTARGET_HELD;
+
+	/* Who cancelled it came too early to find it in the list. */
+	unit->inst = NULL;
+	iotarget_gate_leave(inst, unit->epoch, unit->flags);
+	*error = -ECANCELED;
+	return IOTARGET_REFUSED;
 }
 
 /**
@@ -221,7 +233,7 @@ enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 			return IOTARGET_REFUSED;
 		}
 		if (unit->flags & IOTARGET_UNIT_ATOMIC)
-			return hand_off(target, unit);
+			return hand_off(target, unit, error);
 		return IOTARGET_ENTERED;
 	}
 
@@ -319,13 +331,13 @@ bool iotarget_inst_quiet(struct iotarget_inst *inst)
 
 /*
  * Ask the backend for everything that is sent, in the order of sending.  The
- * next one is found afresh each time, as the list changes under us; the pass
- * number keeps us from asking twice.
+ * next one is found afresh each time, as the list changes under us; those that
+ * were asked for are put aside.
  */
 static void cancel_sent(struct iotarget_inst *inst)
 {
 	struct iotarget_gate *gate = &inst->target->gate;
-	struct iotarget_unit *unit, *found;
+	struct iotarget_unit *unit, *next, *found;
 
 	if (!inst->ops->cancel)
 		return;
@@ -333,13 +345,11 @@ static void cancel_sent(struct iotarget_inst *inst)
 	do {
 		found = NULL;
 		spin_lock_irq(&gate->lock);
-		list_for_each_entry(unit, &inst->sent, node) {
+		list_for_each_entry_safe(unit, next, &inst->sent, node) {
 			if (unit->flags & IOTARGET_UNIT_IGNORE ?
 			    !inst->cancel_ignored : !inst->cancel_sent)
 				continue;
-			if (unit->flags & IOTARGET_UNIT_ASKED)
-				continue;
-			unit->flags |= IOTARGET_UNIT_ASKED;
+			list_move_tail(&unit->node, &inst->asked);
 			if (iotarget_unit_claim(unit)) {
 				found = unit;
 				break;
@@ -422,7 +432,7 @@ static void drained(struct iotarget_gate *gate)
 
 	lockdep_assert_held(&gate->lock);
 	rule = iotarget_rule(gate->word, IOTARGET_EV_DRAINED);
-	gate->word = rule->next;
+	WRITE_ONCE(gate->word, rule->next);
 	if (gate->word == IOTARGET_W_STARTED)
 		WRITE_ONCE(gate->flags, 0);
 	wake_up_all(&gate->waitq);
@@ -545,6 +555,24 @@ bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit)
 }
 
 /**
+ * iotarget_gate_failing - a unit that was never sent is about to be called back
+ * @target: the target
+ * @unit: the unit, neither held nor sent
+ *
+ * Context: any; the caller has a reference of the target.
+ */
+void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit)
+{
+	struct iotarget_gate *gate = &target->gate;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	pin(target, unit);
+	gate->nr_failing++;
+	spin_unlock_irqrestore(&gate->lock, flags);
+}
+
+/**
  * iotarget_gate_failed - a unit that was never sent has been called back
  * @target: the target
  *
@@ -580,7 +608,6 @@ bool iotarget_gate_sent(struct iotarget_inst *inst, struct iotarget_unit *unit)
 	sent = unit->flags & IOTARGET_UNIT_IGNORE ? !inst->cancel_ignored :
 						    !inst->cancel_sent;
 	if (sent) {
-		unit->flags &= ~IOTARGET_UNIT_ASKED;
 		unit->flags |= IOTARGET_UNIT_LISTED;
 		list_add_tail(&unit->node, &inst->sent);
 	}

@@ -44,6 +44,10 @@ static void inst_tick(struct work_struct *work)
 						  struct iotarget_inst, tick);
 	unsigned int slot, now = inst->epoch;
 
+	if (!slot_sum(inst, now)) {
+		WRITE_ONCE(inst->began[now], ktime_get_ns());
+		goto again;
+	}
 	for (slot = 0; slot < IOTARGET_NR_EPOCHS; slot++) {
 		if (slot == now || slot_sum(inst, slot))
 			continue;
@@ -51,7 +55,9 @@ static void inst_tick(struct work_struct *work)
 		WRITE_ONCE(inst->epoch, slot);
 		break;
 	}
-	queue_delayed_work(iotarget_fast_wq, &inst->tick, TICK);
+again:
+	queue_delayed_work(iotarget_fast_wq, &inst->tick,
+			   round_jiffies_relative(TICK));
 }
 
 /**
@@ -283,10 +289,11 @@ struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,
 	inst->began[0] = ktime_get_ns();
 	refcount_set(&inst->ignored, 1);
 	INIT_LIST_HEAD(&inst->sent);
+	INIT_LIST_HEAD(&inst->asked);
 	INIT_LIST_HEAD(&inst->handoff);
 	INIT_WORK(&inst->reconcile, iotarget_reconcile);
 	INIT_WORK(&inst->drain, iotarget_drain);
-	INIT_DEFERRABLE_WORK(&inst->tick, inst_tick);
+	INIT_DELAYED_WORK(&inst->tick, inst_tick);
 	INIT_WORK(&inst->finish, inst_finish);
 	INIT_RCU_WORK(&inst->free, inst_free);
 	kref_init(&inst->kref);

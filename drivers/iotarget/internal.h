@@ -71,8 +71,7 @@ enum iotarget_unit_where {
 #define IOTARGET_UNIT_PINNED	BIT(1)	/* holds the target and its owner */
 #define IOTARGET_UNIT_ATOMIC	BIT(2)	/* only the worker may submit it */
 #define IOTARGET_UNIT_NOWAIT	BIT(3)	/* refuse rather than hold */
-#define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent */
-#define IOTARGET_UNIT_ASKED	BIT(5)	/* the backend was asked to cancel it */
+#define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent or inst->asked */
 
 /* Bits of a request. */
 enum {
@@ -152,6 +151,7 @@ struct iotarget_gate {
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
  * @saved: the parameters that a reopen uses                               (L)
+ * @deleting: cleanup() was called                                         (A)
  * @release_work: the last put may come in interrupt context
  */
 struct iotarget {
@@ -172,6 +172,7 @@ struct iotarget {
 		dev_t		devt;
 		char		*path;
 	} saved;
+	bool			deleting;
 	struct work_struct	release_work;
 };
 
@@ -204,6 +205,7 @@ struct iotarget_counts {
  * @gone: the device is released                                           (L)
  * @number: never given twice; a request remembers who checked it          (C)
  * @sent: units with a backend that can cancel, in the order of sending    (L)
+ * @asked: those of them that the backend was asked to cancel              (L)
  * @handoff: sends past the state that the worker must submit              (L)
  * @began: when each slot of @counts became current, in ktime_get() ns     (A)
  * @wq: drains and submits; may block as long as the device does           (C)
@@ -232,6 +234,7 @@ struct iotarget_inst {
 	bool			gone;
 	u64			number;
 	struct list_head	sent;
+	struct list_head	asked;
 	struct list_head	handoff;
 	u64			began[IOTARGET_NR_EPOCHS];
 	struct workqueue_struct	*wq;
@@ -317,6 +320,7 @@ void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 void iotarget_gate_put_ignored(struct iotarget_inst *inst);
 void iotarget_gate_unpin(struct iotarget *target);
 bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit);
+void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit);
 void iotarget_gate_failed(struct iotarget *target);
 bool iotarget_gate_sent(struct iotarget_inst *inst, struct iotarget_unit *unit);
 void iotarget_gate_unsent(struct iotarget_inst *inst,
@@ -393,21 +397,24 @@ struct iotarget_identity {
 };
 
 /**
- * struct iotarget_use - one target's use of a lower device
- * @node: in the lower's list						  (I)
- * @access: IOTARGET_ACCESS_*						  (C)
- * @share: IOTARGET_SHARE_*						  (C)
+ * struct iotarget_use - one target's use of a block device
+ * @node: in the list of all of them                                       (I)
+ * @target: whose use; only compared                                       (C)
+ * @bdev: the device, which is open                                        (C)
+ * @access: IOTARGET_ACCESS_*                                              (C)
+ * @share: IOTARGET_SHARE_*                                                (C)
  */
 struct iotarget_use {
 	struct list_head	node;
+	const struct iotarget	*target;
+	struct block_device	*bdev;
 	u32			access;
 	u32			share;
 };
 
 struct iotarget_lower *iotarget_lower_get(dev_t devt);
 void iotarget_lower_put(struct iotarget_lower *lower);
-int iotarget_lower_share(struct iotarget_lower *lower,
-			 struct block_device *bdev, struct iotarget_use *use);
+int iotarget_lower_share(struct iotarget_use *use);
 void iotarget_lower_unshare(struct iotarget_use *use);
 void iotarget_lower_identify(struct block_device *bdev,
 			     struct iotarget_identity *id);

@@ -3,9 +3,9 @@
  * Lower devices: one object for each block device that targets have open.
  *
  * It is the holder of the kernel's exclusive claim, so that several targets can
- * share a device that outsiders may not claim; and it knows who has the device
- * open for what, so that the share modes of our own targets are kept.  A disk
- * and its partitions are one in this: they overlap.
+ * share a device that outsiders may not claim.  Beside it stands the list of who
+ * has which device open for what, by which the share modes of our own targets
+ * are kept.  A disk and its partitions overlap in this.
  *
  * Context: process.  Lock: lowers_lock, a mutex, held for look-ups only.
  */
@@ -23,21 +23,16 @@
  * @node: in lowers                                                        (I)
  * @devt: its number                                                       (C)
  * @refs: opens and attempts to open                                       (I)
- * @disk: its disk, set by the first use                                   (I)
- * @whole: it is the disk itself                                           (I)
- * @uses: who has it open, and how                                         (I)
  */
 struct iotarget_lower {
 	struct list_head	node;
 	dev_t			devt;
 	unsigned int		refs;
-	struct gendisk		*disk;
-	bool			whole;
-	struct list_head	uses;
 };
 
 static DEFINE_MUTEX(lowers_lock);
 static LIST_HEAD(lowers);
+static LIST_HEAD(uses);
 
 /**
  * iotarget_lower_get - the object of a device, made if need be
@@ -61,7 +56,6 @@ struct iotarget_lower *iotarget_lower_get(dev_t devt)
 	if (lower) {
 		lower->devt = devt;
 		lower->refs = 1;
-		INIT_LIST_HEAD(&lower->uses);
 		list_add(&lower->node, &lowers);
 	}
 out:
@@ -94,41 +88,36 @@ static bool compatible(const struct iotarget_use *a,
 	return !(a->access & ~b->share) && !(b->access & ~a->share);
 }
 
-static bool overlap(const struct iotarget_lower *a,
-		    const struct iotarget_lower *b)
+static bool overlap(const struct iotarget_use *a, const struct iotarget_use *b)
 {
-	return a == b || (a->disk == b->disk && (a->whole || b->whole));
+	return a->bdev == b->bdev ||
+	       (a->bdev->bd_disk == b->bdev->bd_disk &&
+		(!bdev_is_partition(a->bdev) || !bdev_is_partition(b->bdev)));
 }
 
 /**
  * iotarget_lower_share - enter an open, if the others allow it
- * @lower: the lower device
- * @bdev: the device, open
- * @use: the access and share mode; entered on success
+ * @use: who, what device, access and share mode
+ *
+ * An earlier opening by the same target, which was closed and waits for the
+ * device to let go, is in nobody's way.
  *
  * Context: process; sleeps.
  * Return: 0, or -EBUSY.
  */
-int iotarget_lower_share(struct iotarget_lower *lower,
-			 struct block_device *bdev, struct iotarget_use *use)
+int iotarget_lower_share(struct iotarget_use *use)
 {
-	struct iotarget_lower *other;
 	struct iotarget_use *u;
 	int ret = 0;
 
 	mutex_lock(&lowers_lock);
-	lower->disk = bdev->bd_disk;
-	lower->whole = !bdev_is_partition(bdev);
-	list_for_each_entry(other, &lowers, node) {
-		if (list_empty(&other->uses) || !overlap(lower, other))
-			continue;
-		list_for_each_entry(u, &other->uses, node) {
-			if (!compatible(use, u))
-				ret = -EBUSY;
-		}
+	list_for_each_entry(u, &uses, node) {
+		if (u->target != use->target && overlap(use, u) &&
+		    !compatible(use, u))
+			ret = -EBUSY;
 	}
 	if (!ret)
-		list_add(&use->node, &lower->uses);
+		list_add(&use->node, &uses);
 	mutex_unlock(&lowers_lock);
 	return ret;
 }

@@ -61,7 +61,7 @@ static void __exit iotarget_exit(void)
 	iotarget_requests_exit();
 }
 
-module_init(iotarget_init);
+subsys_initcall(iotarget_init);
 module_exit(iotarget_exit);
 MODULE_DESCRIPTION("I/O targets: a gate in front of a block device");
 MODULE_LICENSE("GPL");

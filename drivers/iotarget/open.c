@@ -12,7 +12,6 @@
  * Context: process.  Locks: gate->lock for the saved parameters.
  */
 #include <linux/blkdev.h>
-#include <linux/completion.h>
 #include <linux/device_cgroup.h>
 #include <linux/export.h>
 #include <linux/file.h>
@@ -27,7 +26,7 @@
  * @refs: the two of them
  * @work: in iotarget_slow_wq
  * @done: the worker is through
- * @target: a reference, which goes to the instance
+ * @target: a reference
  * @inst: made by the caller, given to the target or ended by the worker
  * @how: what to open
  * @opens: the number of this open
@@ -36,7 +35,7 @@
 struct opening {
 	refcount_t		refs;
 	struct work_struct	work;
-	struct completion	done;
+	bool			done;
 	struct iotarget		*target;
 	struct iotarget_inst	*inst;
 	struct iotarget_open	how;
@@ -50,6 +49,7 @@ static void opening_put(struct opening *o)
 		return;
 	if (o->how.file)
 		fput(o->how.file);
+	iotarget_put(o->target);
 	kfree(o);
 }
 
@@ -76,24 +76,42 @@ static void open_work(struct work_struct *work)
 	iotarget_inst_discard(inst);
 out:
 	o->error = ret;
-	complete(&o->done);
+	/* Pairs with the acquire in is_over(): the error is set. */
+	smp_store_release(&o->done, true);
+	wake_up_all(&target->gate.waitq);
 	opening_put(o);
+}
+
+static bool is_over(struct opening *o)
+{
+	/* Pairs with the release in open_work(). */
+	return smp_load_acquire(&o->done);
+}
+
+static bool is_abandoned(struct opening *o)
+{
+	return READ_ONCE(o->target->gate.opens) != o->opens;
 }
 
 /* Wait for the worker; if it takes too long, the open is void. */
 static int open_wait(struct opening *o, unsigned int timeout_ms)
 {
+	struct iotarget_gate *gate = &o->target->gate;
 	long left;
 
-	left = wait_for_completion_killable_timeout(&o->done,
-						    msecs_to_jiffies(timeout_ms));
-	if (left > 0)
-		return o->error;
-	if (!iotarget_gate_event(o->target, IOTARGET_EV_OPEN_FAILED, NULL,
+	left = wait_event_killable_timeout(gate->waitq,
+					   is_over(o) || is_abandoned(o),
+					   msecs_to_jiffies(timeout_ms));
+	if (left <= 0 &&
+	    !iotarget_gate_event(o->target, IOTARGET_EV_OPEN_FAILED, NULL,
 				 o->opens, NULL))
 		return left ? -EINTR : -ETIMEDOUT;
-	/* It ended, or was abandoned, in this very moment. */
-	return try_wait_for_completion(&o->done) ? o->error : -ECANCELED;
+	/*
+	 * The worker has made its transition, or it will find that this open is
+	 * not the current one.  In the first case it is as good as through.
+	 */
+	wait_event(gate->waitq, is_over(o) || is_abandoned(o));
+	return is_over(o) ? o->error : -ECANCELED;
 }
 
 /**
@@ -139,8 +157,7 @@ int iotarget_open_backend(struct iotarget *target,
 	}
 	refcount_set(&o->refs, 2);
 	INIT_WORK(&o->work, open_work);
-	init_completion(&o->done);
-	o->target = target;
+	o->target = iotarget_get(target);
 	o->opens = change.opens;
 	o->how = *how;
 	if (o->how.file)

@@ -358,15 +358,27 @@ bool iotarget_request_expire_timer(struct iotarget_request *req)
 	return true;
 }
 
-/* The gate said no.  Others may hold claims; then it is one of them who ends it. */
-static int refuse(struct iotarget_request *req, int error)
+/*
+ * The gate said no.  If others hold claims, a canceller or the timer, then the
+ * send counts as accepted and the last of them calls back.
+ */
+static int refuse(struct iotarget *target, struct iotarget_request *req,
+		  int error)
 {
+	int claims = 1 + disarm(req);
+
 	if (error == -ECANCELED &&
 	    test_bit(IOTARGET_REQ_TIMED_OUT, &req->bits))
 		error = -ETIMEDOUT;
 	set_result(req, error, IOTARGET_NEVER_SENT, 0);
-	if (!atomic_sub_and_test(1 + disarm(req), &req->claims))
-		return 0;
+	if (atomic_cmpxchg(&req->claims, claims, 0) != claims) {
+		/* Whoever waits for the target waits for that callback, too. */
+		iotarget_gate_failing(target, &req->unit);
+		if (!atomic_sub_and_test(claims, &req->claims))
+			return 0;
+		req->unit.flags &= ~IOTARGET_UNIT_PINNED;
+		iotarget_gate_failed(target);
+	}
 	atomic_set_release(&req->state, IOTARGET_RS_FORMATTED);
 	return error;
 }
@@ -487,10 +499,18 @@ static int take_for_send(struct iotarget *target, struct iotarget_request *req)
 	return -EINVAL;
 }
 
+/*
+ * submit_bio() waits for a free tag as long as the device sits on all of them.
+ * A synchronous send with a limit must not wait there, so the worker does.
+ */
 static u8 unit_flags(u32 flags)
 {
+	const bool limited = flags & IOTARGET_SEND_SYNCHRONOUS &&
+			     !(flags & IOTARGET_SEND_WAIT_FOREVER);
+
 	return (flags & IOTARGET_SEND_IGNORE_STATE ? IOTARGET_UNIT_IGNORE : 0) |
-	       (flags & IOTARGET_SEND_ATOMIC ? IOTARGET_UNIT_ATOMIC : 0) |
+	       (flags & IOTARGET_SEND_ATOMIC || limited ?
+		IOTARGET_UNIT_ATOMIC : 0) |
 	       (flags & IOTARGET_SEND_NOWAIT ? IOTARGET_UNIT_NOWAIT : 0);
 }
 
@@ -525,7 +545,7 @@ static int send(struct iotarget *target, struct iotarget_request *req,
 	if (timer)
 		arm(req, deadline);
 	if (test_bit(IOTARGET_REQ_LATCH, &req->bits)) {
-		error = refuse(req, -ECANCELED);
+		error = refuse(target, req, -ECANCELED);
 	} else {
 		switch (iotarget_gate_enter(target, &req->unit, &error)) {
 		case IOTARGET_ENTERED:
@@ -534,7 +554,7 @@ static int send(struct iotarget *target, struct iotarget_request *req,
 		case IOTARGET_HELD:
 			break;
 		case IOTARGET_REFUSED:
-			error = refuse(req, error);
+			error = refuse(target, req, error);
 			break;
 		}
 	}
@@ -565,7 +585,9 @@ static int send(struct iotarget *target, struct iotarget_request *req,
  * -ETIMEDOUT, never sent; for one that is with the device it asks the backend
  * to cancel, and only if that succeeds the status is -ETIMEDOUT.
  *
- * %IOTARGET_SEND_SYNCHRONOUS returns the request's final status.  When its time
+ * %IOTARGET_SEND_SYNCHRONOUS returns the request's final status.  With a limit
+ * a worker submits it, as a device that has no room can hold up the submitter;
+ * without one the caller does.  When its time
  * is over, or its process is killed, while the device has the request and won't
  * give it back, it returns -EINPROGRESS: the request and its memory stay with
  * the device until iotarget_request_wait() returns 0.  A callback that was set

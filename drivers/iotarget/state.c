@@ -44,7 +44,8 @@
 #define LATE_OPEN(_same) \
 	NO_AS(OPENED, _same, ECANCELED, 'x', \
 	      "the open was abandoned: its device is closed again"), \
-	DO_AS(OPEN_FAILED, _same, 0, 'x', "the open was abandoned")
+	NO_AS(OPEN_FAILED, _same, ECANCELED, 'x', \
+	      "the open was abandoned, or has succeeded")
 #define LATE_DRAIN(_same) \
 	DO_AS(DRAINED, _same, 0, 'x', "another transition overtook the drain")
 
@@ -115,7 +116,8 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 	[IOTARGET_W_STARTED] = {
 		NO(OPEN, STARTED, EBUSY),
 		LATE_OPEN(STARTED),
-		DO(START, STARTED, 0),
+		DO_AS(START, DRAINING, IOTARGET_ACT_DRAIN, 'x',
+		      "a worker may still have requests of earlier sends"),
 		LATE_DRAIN(STARTED),
 		STOPS,
 		LEAVE_OPEN_STATE,

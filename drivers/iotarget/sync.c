@@ -185,6 +185,9 @@ static int bounce_piece(struct iotarget *target, enum iotarget_request_type type
 			void *data, size_t *len, u64 pos, ktime_t deadline,
 			struct iotarget_result *res)
 {
+	const struct iotarget_send_params params = {
+		.flags = IOTARGET_SEND_ATOMIC,
+	};
 	struct bounce *b = bounce_alloc(target, *len);
 	int ret;
 
@@ -202,7 +205,8 @@ static int bounce_piece(struct iotarget *target, enum iotarget_request_type type
 		bounce_copy(b, data, *len, true);
 	iotarget_request_set_complete(b->req, bounce_complete, b);
 	refcount_inc(&b->refs);
-	ret = iotarget_send(target, b->req, NULL);
+	/* The worker submits: a device that has no room would hold us up. */
+	ret = iotarget_send(target, b->req, &params);
 	if (ret) {
 		bounce_put(b);
 		goto out;

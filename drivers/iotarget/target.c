@@ -247,8 +247,7 @@ int iotarget_delete(struct iotarget *target, unsigned int timeout_ms,
 	ret = iotarget_may_wait(target, timeout_ms);
 	if (ret)
 		return ret;
-	if (READ_ONCE(target->gate.word) != IOTARGET_W_DELETED &&
-	    target->ops->cleanup)
+	if (!xchg(&target->deleting, true) && target->ops->cleanup)
 		target->ops->cleanup(target);
 	ret = change_and_wait(target, IOTARGET_EV_DELETE, timeout_ms, report);
 	if (ret != -ESHUTDOWN)

@@ -35,8 +35,8 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 	if (READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
 		return;
 	if (list_empty(&gate->pended) && !inst->draining) {
-		gate->word = iotarget_rule(gate->word,
-					   IOTARGET_EV_DRAINED)->next;
+		WRITE_ONCE(gate->word, iotarget_rule(gate->word,
+						     IOTARGET_EV_DRAINED)->next);
 		WRITE_ONCE(gate->flags, 0);
 	} else {
 		iotarget_inst_kick(inst, inst->wq, &inst->drain);
@@ -53,7 +53,7 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_ATTACH)
 		rcu_assign_pointer(gate->inst, inst);
 	if (actions & IOTARGET_ACT_ABANDON)
-		gate->opens++;
+		WRITE_ONCE(gate->opens, gate->opens + 1);
 	if (actions & IOTARGET_ACT_SHUT)
 		WRITE_ONCE(gate->flags, IOTARGET_GATE_SHUT);
 	if (actions & IOTARGET_ACT_DETACH) {
@@ -67,8 +67,11 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 		gate->nr_failing += gate->nr_pended;
 		gate->nr_pended = 0;
 	}
-	if (actions & IOTARGET_ACT_CANCEL_SENT)
+	if (actions & IOTARGET_ACT_CANCEL_SENT) {
 		inst->cancel_sent = true;
+		/* Ask again, also for what was asked for before. */
+		list_splice_init(&inst->asked, &inst->sent);
+	}
 	if (actions & IOTARGET_ACT_CANCEL_IGNORED)
 		inst->cancel_ignored = true;
 	if (actions & IOTARGET_ACT_DRAIN)
@@ -133,10 +136,10 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 	if (inst)
 		kref_get(&inst->kref);
 	if (event == IOTARGET_EV_OPEN) {
-		gate->opens++;
-		gate->nr_insts++;
+		WRITE_ONCE(gate->opens, gate->opens + 1);
+		WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
 	}
-	gate->word = rule->next;
+	WRITE_ONCE(gate->word, rule->next);
 	act_locked(gate, rule->actions, inst, &failing);
 	if (change)
 		*change = (struct iotarget_change){
@@ -213,7 +216,8 @@ static bool superseded(struct iotarget_gate *gate,
 		       const struct iotarget_change *change)
 {
 	if (change->actions & IOTARGET_ACT_WAIT_SENT)
-		return READ_ONCE(gate->starts) != change->starts;
+		return READ_ONCE(gate->starts) != change->starts &&
+		       rcu_access_pointer(gate->inst) == change->inst;
 	return change->actions & IOTARGET_ACT_WAIT_ALL &&
 	       READ_ONCE(gate->opens) != change->opens;
 }

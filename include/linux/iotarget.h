@@ -446,8 +446,9 @@ struct iotarget_request {
 
 /**
  * struct iotarget_result - what a one-call transfer did
- * @outcome: what is known of its effect; with a status of -ETIMEDOUT and
- *	%IOTARGET_UNKNOWN the device may still carry it out
+ * @outcome: what is known of what follows the first @bytes, or of the whole if
+ *	it succeeded; with a status of -ETIMEDOUT and %IOTARGET_UNKNOWN the
+ *	device may still carry it out
  * @bytes: transferred before the error, or all
  */
 struct iotarget_result {

@@ -15,31 +15,45 @@
 
 #include "test_client.h"
 
-/* The first piece of a vector begins inside its page, as user memory may. */
-#define FIRST_OFFSET	(PAGE_SIZE / 4)
-/* Pieces of a kvec iterator: not a page multiple, on purpose. */
-#define KVEC_PIECE	(PAGE_SIZE + 1024)
+/* Pieces of vectors begin inside their page, as user memory may. */
+#define INSIDE		1024
 /* What stands on either side of a transfer's memory. */
 #define GUARD		PAGE_SIZE
 
-static u32 mem_pieces(u32 kind, size_t size)
+/*
+ * The length of piece @i of a vector.  When the memory is no multiple of a
+ * page, neither are the pieces, as far as a device with small blocks takes it.
+ */
+static size_t piece_len(u32 kind, size_t size, u32 i)
 {
+	bool odd = size % PAGE_SIZE;
+
 	switch (kind) {
 	case IOTARGET_TEST_MEM_BVEC:
 	case IOTARGET_TEST_MEM_ITER_BVEC:
-		return DIV_ROUND_UP(size + FIRST_OFFSET, PAGE_SIZE);
+		return odd && !i ? PAGE_SIZE - INSIDE : PAGE_SIZE;
 	case IOTARGET_TEST_MEM_ITER_KVEC:
-		return DIV_ROUND_UP(size, KVEC_PIECE);
+		return odd ? PAGE_SIZE + INSIDE : 3 * PAGE_SIZE;
 	default:
-		return 1;
+		return size;
 	}
+}
+
+static u32 mem_pieces(u32 kind, size_t size)
+{
+	size_t sum = 0;
+	u32 i;
+
+	for (i = 0; sum < size; i++)
+		sum += piece_len(kind, size, i);
+	return i;
 }
 
 static int mem_alloc_pages(struct iotarget_test_mem *mem)
 {
 	size_t left = mem->size;
-	size_t offset = FIRST_OFFSET;
 	struct page *page;
+	size_t offset;
 	size_t len;
 	u32 i;
 
@@ -47,15 +61,16 @@ static int mem_alloc_pages(struct iotarget_test_mem *mem)
 	if (!mem->bvecs)
 		return -ENOMEM;
 	for (i = 0; i < mem->nr; i++) {
-		page = alloc_page(GFP_KERNEL);
+		/* Two pages: every other piece lies across them. */
+		page = alloc_pages(GFP_KERNEL, 1);
 		if (!page)
 			return -ENOMEM;
-		len = min(left, PAGE_SIZE - offset);
+		offset = i % 2 ? 0 : INSIDE;
+		len = min(left, piece_len(mem->kind, mem->size, i));
 		bvec_set_page(&mem->bvecs[i], page, len, offset);
 		mem->segs[i].iov_base = page_address(page) + offset;
 		mem->segs[i].iov_len = len;
 		left -= len;
-		offset = 0;
 	}
 	return 0;
 }
@@ -63,6 +78,7 @@ static int mem_alloc_pages(struct iotarget_test_mem *mem)
 static int mem_alloc_piece(struct iotarget_test_mem *mem)
 {
 	size_t left = mem->size;
+	void *at;
 	u32 i;
 
 	if (mem->kind == IOTARGET_TEST_MEM_KMALLOC)
@@ -71,10 +87,12 @@ static int mem_alloc_piece(struct iotarget_test_mem *mem)
 		mem->base = vmalloc(mem->size);
 	if (!mem->base)
 		return -ENOMEM;
+	at = mem->base;
 	for (i = 0; i < mem->nr; i++) {
-		mem->segs[i].iov_base = mem->base + (size_t)i * KVEC_PIECE;
-		mem->segs[i].iov_len = mem->nr == 1 ? left :
-						      min(left, KVEC_PIECE);
+		mem->segs[i].iov_base = at;
+		mem->segs[i].iov_len = min(left, piece_len(mem->kind,
+							   mem->size, i));
+		at += mem->segs[i].iov_len;
 		left -= mem->segs[i].iov_len;
 	}
 	return 0;
@@ -122,7 +140,7 @@ void iotarget_test_mem_free(struct iotarget_test_mem *mem)
 
 	if (mem->bvecs) {
 		for (i = 0; i < mem->nr && mem->bvecs[i].bv_page; i++)
-			__free_page(mem->bvecs[i].bv_page);
+			__free_pages(mem->bvecs[i].bv_page, 1);
 		kvfree(mem->bvecs);
 	}
 	kvfree(mem->segs);
