@@ -207,7 +207,7 @@ static bool walk_piece(struct walk *w)
 		addr = w->iter.kvec->iov_base + skip;
 		w->offset = offset_in_page(addr);
 		w->len = w->iter.kvec->iov_len - skip;
-		if (is_vmalloc_or_module_addr(addr)) {
+		if (is_vmalloc_addr(addr)) {
 			w->page = vmalloc_to_page(addr);
 			w->len = min_t(size_t, w->len, PAGE_SIZE - w->offset);
 		} else {

@@ -15,6 +15,15 @@ endif
 # Each shim is named like the header that it stands in front of.
 LINUXINCLUDE := -I$(iotarget-dir)/compat $(LINUXINCLUDE)
 ccflags-$(call iotarget-has,blkdev.h,bool bdev_rot) += -DIOTARGET_HAS_BDEV_ROT
+ccflags-$(call iotarget-has,blkdev.h,bdev_file_open_by_dev) += \
+	-DIOTARGET_HAS_BDEV_FILE
+ccflags-$(call iotarget-has,bvec.h,bvec_set_virt) += \
+	-DIOTARGET_HAS_BVEC_SET_VIRT
+ccflags-$(call iotarget-has,blk_types.h,BLK_STS_RESV_CONFLICT) += \
+	-DIOTARGET_HAS_RESV_CONFLICT
+ccflags-$(or $(call iotarget-has,blkdev.h,bdev_partno),\
+	     $(call iotarget-has,blk_types.h,bdev_partno)) += \
+	-DIOTARGET_HAS_BDEV_PARTNO
 
 # Symbol namespaces became strings, for exports first and for imports later.
 ifeq ($(call iotarget-has,export.h,stringify.DEFAULT_SYMBOL_NAMESPACE),y)
