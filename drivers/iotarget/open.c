@@ -26,7 +26,7 @@
  * @refs: the two of them
  * @work: in iotarget_slow_wq
  * @done: the worker is through
- * @target: a reference
+ * @target: a reference, and one of its owner's module
  * @inst: made by the caller, given to the target or ended by the worker
  * @how: what to open
  * @opens: the number of this open
@@ -45,11 +45,15 @@ struct opening {
 
 static void opening_put(struct opening *o)
 {
+	struct module *owner = o->target->ops->owner;
+
 	if (!refcount_dec_and_test(&o->refs))
 		return;
 	if (o->how.file)
 		fput(o->how.file);
+	/* In this order: the put may call the owner's destroy(). */
 	iotarget_put(o->target);
+	module_put(owner);
 	kfree(o);
 }
 
@@ -158,6 +162,7 @@ int iotarget_open_backend(struct iotarget *target,
 	refcount_set(&o->refs, 2);
 	INIT_WORK(&o->work, open_work);
 	o->target = iotarget_get(target);
+	__module_get(target->ops->owner);
 	o->opens = change.opens;
 	o->how = *how;
 	if (o->how.file)

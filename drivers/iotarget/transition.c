@@ -285,7 +285,8 @@ int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 			       IOTARGET_ACT_WAIT_CLOSED |
 			       IOTARGET_ACT_WAIT_ALL)) {
 		ret = wait_until(gate, wait_over, change, timeout_ms);
-		if (!ret && !reached(gate, change))
+		/* Quiet that a start has ended since is no quiet. */
+		if (!ret && superseded(gate, change))
 			ret = -ECANCELED;
 	}
 	iotarget_gate_report(target, change->inst, report);
