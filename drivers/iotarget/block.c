@@ -95,8 +95,8 @@ static int block_open_file(struct block *b, const struct iotarget_open *how)
 	file = bdev_file_open_by_dev(how->devt, block_mode(how->access),
 				     how->share & IOTARGET_SHARE_WRITE ?
 				     NULL : b->lower, NULL);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
+	if (IS_ERR(file))	/* some drivers refuse by themselves */
+		return PTR_ERR(file) == -EROFS ? -EACCES : PTR_ERR(file);
 	b->file = file;
 	b->bdev = file_bdev(file);
 	b->own_file = true;

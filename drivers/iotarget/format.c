@@ -88,7 +88,7 @@ static int set_buffer(struct iotarget_request *req,
 }
 
 static int format(struct iotarget *target, struct iotarget_request *req,
-		  enum iotarget_request_type type,
+		  enum iotarget_req_type type,
 		  const struct iotarget_buffer *buf, u64 pos)
 {
 	struct iotarget_inst *inst;
@@ -130,8 +130,9 @@ static int format(struct iotarget *target, struct iotarget_request *req,
  * iotarget_format_read - make a request read
  * @target: where it will be sent; must be open
  * @req: a request that is not outstanding
- * @buf: memory, of the alignment that the device wants; NULL is a read of
- *	length zero.  It, and what it points to, stays the caller's and must
+ * @buf: memory, of the alignment that the device wants, in pieces of whole
+ *	logical blocks; vmalloc memory must begin at a multiple of one.  NULL
+ *	is a read of length zero.  It, and what it points to, stays the caller's and must
  *	stay valid until the request completes.
  * @pos: first byte on the device, a multiple of its logical block size
  *
@@ -287,7 +288,7 @@ EXPORT_SYMBOL_GPL(iotarget_request_outcome);
  * Context: any.
  * Return: read, write, flush or none.
  */
-enum iotarget_request_type
+enum iotarget_req_type
 iotarget_request_type(const struct iotarget_request *req)
 {
 	return req->type;

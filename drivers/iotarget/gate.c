@@ -45,6 +45,7 @@ void iotarget_gate_init(struct iotarget_gate *gate)
 {
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->pended);
+	INIT_LIST_HEAD(&gate->insts);
 	init_waitqueue_head(&gate->waitq);
 	gate->word = IOTARGET_W_CLOSED;
 	gate->flags = IOTARGET_GATE_SHUT;
@@ -438,33 +439,33 @@ static void drained(struct iotarget_gate *gate)
 	wake_up_all(&gate->waitq);
 }
 
+static struct iotarget_unit *handoff_next(struct iotarget_inst *inst)
+{
+	struct iotarget_unit *unit;
+
+	unit = list_first_entry_or_null(&inst->handoff, struct iotarget_unit,
+					node);
+	if (!unit)
+		return NULL;
+	list_del_init(&unit->node);
+	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+	return unit;
+}
+
 /*
  * Take the next unit off the FIFO, with its reference.  The word is live and
  * so is the reference, both under the lock, so the get can't fail: there is no
  * such thing as a unit that has to go back to the head.
  */
-static struct iotarget_unit *drain_next(struct iotarget_inst *inst,
-					bool *opened)
+static struct iotarget_unit *fifo_next(struct iotarget_inst *inst, bool *opened)
 {
-	struct iotarget *target = inst->target;
-	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_gate *gate = &inst->target->gate;
 	struct iotarget_unit *unit;
-
-	*opened = false;
-	spin_lock_irq(&gate->lock);
-	inst->draining = false;
-	unit = list_first_entry_or_null(&inst->handoff, struct iotarget_unit,
-					node);
-	if (unit) {
-		list_del_init(&unit->node);
-		WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
-		goto out;
-	}
 
 	if (rcu_access_pointer(gate->inst) != inst ||
 	    !iotarget_word_live(gate->word) ||
 	    READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
-		goto out;
+		return NULL;
 
 	unit = list_first_entry_or_null(&gate->pended, struct iotarget_unit,
 					node);
@@ -473,18 +474,31 @@ static struct iotarget_unit *drain_next(struct iotarget_inst *inst,
 		drained(gate);
 		*opened = true;
 	}
-	if (!unit)
-		goto out;
-	if (WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref))) {
-		unit = NULL;
-		goto out;
-	}
+	if (!unit || WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref)))
+		return NULL;
 	list_del_init(&unit->node);
 	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
 	gate->nr_pended--;
 	count_out(inst, unit);
 	inst->draining = true;
-out:
+	return unit;
+}
+
+/* From the FIFO and of what was handed off in turn: neither starves the other. */
+static struct iotarget_unit *drain_next(struct iotarget_inst *inst,
+					bool *opened)
+{
+	struct iotarget_gate *gate = &inst->target->gate;
+	const bool fifo_first = !inst->draining;
+	struct iotarget_unit *unit;
+
+	*opened = false;
+	spin_lock_irq(&gate->lock);
+	inst->draining = false;
+	unit = fifo_first ? fifo_next(inst, opened) : handoff_next(inst);
+	if (!unit)
+		unit = fifo_first ? handoff_next(inst) :
+				    fifo_next(inst, opened);
 	spin_unlock_irq(&gate->lock);
 	return unit;
 }

@@ -175,17 +175,65 @@ void iotarget_inst_unhold(struct iotarget_inst *inst)
 }
 
 /**
+ * iotarget_insts_sent - what is in flight on all instances of a target
+ * @target: the target
+ * @oldest_ms: set to how long the oldest is out, or 0
+ *
+ * Context: any.
+ * Return: how many, as iotarget_inst_sent().
+ */
+u64 iotarget_insts_sent(struct iotarget *target, u64 *oldest_ms)
+{
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_inst *inst;
+	unsigned long flags;
+	u64 ms, sent = 0;
+
+	*oldest_ms = 0;
+	spin_lock_irqsave(&gate->lock, flags);
+	list_for_each_entry(inst, &gate->insts, node) {
+		sent += iotarget_inst_sent(inst, &ms);
+		*oldest_ms = max(*oldest_ms, ms);
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return sent;
+}
+
+/**
+ * iotarget_insts_closing - instances that wait for a device to let go
+ * @target: the target
+ *
+ * Context: any.
+ * Return: how many.
+ */
+u64 iotarget_insts_closing(struct iotarget *target)
+{
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_inst *inst;
+	unsigned long flags;
+	u64 n = 0;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	list_for_each_entry(inst, &gate->insts, node)
+		n += inst->detached;
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return n;
+}
+
+/**
  * iotarget_inst_finished - an instance, or an open that failed, is no more
  * @target: its target
+ * @inst: the instance
  *
  * Context: any.
  */
-void iotarget_inst_finished(struct iotarget *target)
+void iotarget_inst_finished(struct iotarget *target, struct iotarget_inst *inst)
 {
 	struct iotarget_gate *gate = &target->gate;
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
+	list_del_init(&inst->node);
 	WRITE_ONCE(gate->nr_insts, gate->nr_insts - 1);
 	wake_up_all(&gate->waitq);
 	spin_unlock_irqrestore(&gate->lock, flags);
@@ -203,7 +251,7 @@ static void inst_finish(struct work_struct *work)
 	inst->wq = NULL;
 	inst->ops->release(inst);
 	WRITE_ONCE(inst->gone, true);
-	iotarget_inst_finished(inst->target);
+	iotarget_inst_finished(inst->target, inst);
 	iotarget_inst_put(inst);	/* the one of iotarget_inst_alloc() */
 }
 
@@ -227,7 +275,7 @@ static void inst_release(struct kref *kref)
 	struct iotarget_inst *inst = container_of(kref, struct iotarget_inst,
 						  kref);
 
-	queue_rcu_work(iotarget_fast_wq, &inst->free);
+	queue_rcu_work(iotarget_slow_wq, &inst->free);
 }
 
 /**
@@ -288,6 +336,7 @@ struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,
 	inst->number = atomic64_inc_return(&numbers);
 	inst->began[0] = ktime_get_ns();
 	refcount_set(&inst->ignored, 1);
+	INIT_LIST_HEAD(&inst->node);
 	INIT_LIST_HEAD(&inst->sent);
 	INIT_LIST_HEAD(&inst->asked);
 	INIT_LIST_HEAD(&inst->handoff);

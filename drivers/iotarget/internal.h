@@ -12,7 +12,7 @@
  *   s_umount, bd_fsfreeze_mutex	of a file system above
  *   device locks, class mutex		removal hooks come with these held
  *   bd_holder_lock, cb_lock
- * * lowers_lock (mutex, lower.c)	held over nothing of the kernel's
+ * * lowers_lock (mutex, lower.c)	held over an allocation, nothing else
  *   disk->open_mutex			taken by opening and closing a device,
  *					and by the walk up to its parents
  *   percpu_ref_switch_lock		kill, resurrect, is_zero; the confirm and
@@ -112,6 +112,7 @@ enum iotarget_req_state {
  * @extra: later arrivals that the drain may still take                    (L)
  * @starts: starts so far; a waiting stop that sees it move gives up       (L)
  * @opens: opens begun or abandoned; names the one that is under way       (L)
+ * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
  * @waitq: everybody who waits for this gate
@@ -131,6 +132,7 @@ struct iotarget_gate {
 	unsigned int		extra;
 	u64			starts;
 	u64			opens;
+	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
 	wait_queue_head_t	waitq;
@@ -203,6 +205,7 @@ struct iotarget_counts {
  * @cancel_ignored: the same for sends past the state                      (L)
  * @draining: the drain has a unit off the FIFO and not yet submitted      (L)
  * @gone: the device is released                                           (L)
+ * @node: in gate->insts from the attachment on                             (L)
  * @number: never given twice; a request remembers who checked it          (C)
  * @sent: units with a backend that can cancel, in the order of sending    (L)
  * @asked: those of them that the backend was asked to cancel              (L)
@@ -232,6 +235,7 @@ struct iotarget_inst {
 	bool			cancel_ignored;
 	bool			draining;
 	bool			gone;
+	struct list_head	node;
 	u64			number;
 	struct list_head	sent;
 	struct list_head	asked;
@@ -353,7 +357,10 @@ struct iotarget_inst *iotarget_inst_hold(struct iotarget *target);
 void iotarget_inst_unhold(struct iotarget_inst *inst);
 u64 iotarget_inst_sent(struct iotarget_inst *inst, u64 *oldest_ms);
 u64 iotarget_inst_ignored(struct iotarget_inst *inst);
-void iotarget_inst_finished(struct iotarget *target);
+void iotarget_inst_finished(struct iotarget *target,
+			    struct iotarget_inst *inst);
+u64 iotarget_insts_closing(struct iotarget *target);
+u64 iotarget_insts_sent(struct iotarget *target, u64 *oldest_ms);
 
 /* request.c */
 void iotarget_request_done(struct iotarget_request *req, int status,
@@ -367,6 +374,10 @@ bool iotarget_unit_claim(struct iotarget_unit *unit);
 void iotarget_unit_cancel_sent(struct iotarget_inst *inst,
 			       struct iotarget_unit *unit);
 void iotarget_request_settle(struct iotarget_request *req);
+void iotarget_request_timeout(struct timer_list *timer);
+
+/* reqmem.c */
+void iotarget_request_release(struct iotarget_request *req);
 int iotarget_requests_init(void);
 void iotarget_requests_exit(void);
 struct iotarget_request *iotarget_request_reserve(bool wait);
@@ -432,6 +443,12 @@ extern struct workqueue_struct *iotarget_slow_wq;	/* opens and releases */
 static inline struct iotarget *gate_to_target(struct iotarget_gate *gate)
 {
 	return container_of(gate, struct iotarget, gate);
+}
+
+/* Whoever sees that may free the request. */
+static inline bool iotarget_request_is_done(const struct iotarget_request *req)
+{
+	return atomic_read_acquire(&req->state) != IOTARGET_RS_OUT;
 }
 
 static inline struct iotarget_request *

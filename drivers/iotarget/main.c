@@ -9,14 +9,14 @@
 
 #include "internal.h"
 
-/* Reconcilers, ticks, freeing: never blocks for longer than RCU does. */
+/* Reconcilers and ticks: never blocks for longer than RCU does. */
 struct workqueue_struct *iotarget_fast_wq;
 
-/* Opening and releasing devices: each may block as long as a driver likes. */
+/* Opening, releasing, freeing: may block as long as a driver likes. */
 struct workqueue_struct *iotarget_slow_wq;
 
 #if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)
-iotarget_hook_fn *iotarget_hook_handler;
+void (*iotarget_hook_handler)(enum iotarget_hook_point point, void *arg);
 #endif
 
 static int __init iotarget_init(void)
@@ -50,14 +50,14 @@ static void __exit iotarget_exit(void)
 {
 	/*
 	 * No module that uses us is left, and so no open instance.  What the
-	 * last ones queued on their way out ends in this order: the release of
-	 * devices, an RCU callback, the freeing in the fast workqueue.
+	 * last ones queued on their way out ends in this order: reconcilers,
+	 * the release of devices, an RCU callback, the freeing.
 	 */
-	flush_workqueue(iotarget_slow_wq);
 	flush_workqueue(iotarget_fast_wq);
+	flush_workqueue(iotarget_slow_wq);
 	rcu_barrier();
-	destroy_workqueue(iotarget_fast_wq);
 	destroy_workqueue(iotarget_slow_wq);
+	destroy_workqueue(iotarget_fast_wq);
 	iotarget_requests_exit();
 }
 

@@ -76,7 +76,7 @@ static void open_work(struct work_struct *work)
 		iotarget_gate_event(target, IOTARGET_EV_OPEN_FAILED, NULL,
 				    o->opens, NULL);
 	}
-	iotarget_inst_finished(target);
+	iotarget_inst_finished(target, inst);
 	iotarget_inst_discard(inst);
 out:
 	o->error = ret;
@@ -330,9 +330,9 @@ static int open_checked(struct iotarget *target,
  * @target: the target
  * @params: what to open, and how; copied
  *
- * On success the target is started.  On failure it is closed, as before, and
- * can be opened again; the parameters of the last successful open are kept for
- * a reopen.
+ * On success the target is started.  On failure it is closed (for query-remove,
+ * if it was and the path led nowhere), and can be opened again; the parameters
+ * of the last successful open are kept for a reopen.
  *
  * KMDF: WdfIoTargetOpen.
  *
@@ -342,7 +342,8 @@ static int open_checked(struct iotarget *target,
  * the device is claimed, mounted, or shared with targets that do not allow it;
  * -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG for the path; -ENOTBLK: not
  * a block device; -ENXIO, -ENODEV: no such device; -ENOMEDIUM: an empty one;
- * -EACCES: writing to a read-only one; -EPERM by the device cgroup;
+ * -EACCES: writing to a read-only one; -EBADF: a file that is open for neither
+ * reading nor writing; -EPERM by the device cgroup;
  * -ETIMEDOUT, -EINTR: nobody waits any more, and if the device opens later it
  * is closed again; -ECANCELED: closed or deleted meanwhile; -ESHUTDOWN:
  * deleted; -EINVAL, -ENOMEM, -EWOULDBLOCK.

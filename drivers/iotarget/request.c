@@ -21,7 +21,6 @@
 #include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "internal.h"
@@ -34,19 +33,6 @@
 
 /* How long a synchronous send that gave up waits for its cancellation. */
 #define GRACE_MS	20
-
-/* Synchronous calls under memory pressure live on these. */
-#define RESERVED_REQUESTS	16
-
-static struct kmem_cache *request_cache;
-static mempool_t request_pool;
-
-static void request_timeout(struct timer_list *timer);
-
-static void request_release(struct iotarget_request *req)
-{
-	mempool_free(req, &request_pool);
-}
 
 /* Nobody is left but us: call back, then let go of the gate. */
 static void request_finish(struct iotarget_request *req)
@@ -82,7 +68,7 @@ static void request_finish(struct iotarget_request *req)
 		lock_map_release(&target->gate.map);
 	}
 	if (forget)
-		request_release(req);
+		iotarget_request_release(req);
 
 	if (inst)
 		iotarget_gate_leave(inst, epoch, uflags);
@@ -336,7 +322,13 @@ static void timed_out(struct iotarget_request *req)
 	drop_claims(req, 1);
 }
 
-static void request_timeout(struct timer_list *timer)
+/**
+ * iotarget_request_timeout - a request's timer went off
+ * @timer: its timer
+ *
+ * Context: softirq.
+ */
+void iotarget_request_timeout(struct timer_list *timer)
 {
 	timed_out(container_of(timer, struct iotarget_request, timer));
 }
@@ -393,21 +385,16 @@ static void arm(struct iotarget_request *req, ktime_t deadline)
 	add_timer(&req->timer);
 }
 
-static bool is_done(const struct iotarget_request *req)
-{
-	return atomic_read_acquire(&req->state) != IOTARGET_RS_OUT;
-}
-
 static int wait_done(struct iotarget_request *req, unsigned int timeout_ms,
 		     int task_state)
 {
 	long left = timeout_ms == IOTARGET_WAIT_FOREVER ?
 		    MAX_SCHEDULE_TIMEOUT : msecs_to_jiffies(timeout_ms);
 
-	if (is_done(req))
+	if (iotarget_request_is_done(req))
 		return 0;
 	left = ___wait_var_event(&req->state,
-				 ___wait_cond_timeout(is_done(req)),
+				 ___wait_cond_timeout(iotarget_request_is_done(req)),
 				 task_state, 0, left,
 				 __ret = schedule_timeout(__ret));
 	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
@@ -569,11 +556,11 @@ static int send(struct iotarget *target, struct iotarget_request *req,
  * @req: the request
  * @params: options, or NULL for an asynchronous send without a limit
  *
- * On success the request is with the device, or held until the target is
- * started; it belongs to the target until the completion callback is called,
- * exactly once, maybe before this returns.  A request that has no callback is
- * over when iotarget_request_wait() says so.  On failure nothing was sent, no
- * callback is called, and the request may be sent again.
+ * When an asynchronous send returns 0 the request is with the device, or held
+ * until the target is started; it belongs to the target until the completion
+ * callback is called, exactly once, maybe before this returns.  A request that
+ * has no callback is over when iotarget_request_wait() says so.  On failure
+ * nothing was sent, no callback is called, and the request may be sent again.
  *
  * In the states: started sends; stopped holds (%IOTARGET_SEND_NOWAIT: -EAGAIN);
  * purged, closed and deleted refuse.  %IOTARGET_SEND_IGNORE_STATE sends on any
@@ -583,15 +570,18 @@ static int send(struct iotarget *target, struct iotarget_request *req,
  * A timeout counts from this call, the time of being held included, and is not
  * lost when a held request is sent.  It completes a held request with
  * -ETIMEDOUT, never sent; for one that is with the device it asks the backend
- * to cancel, and only if that succeeds the status is -ETIMEDOUT.
+ * to cancel, and only if that succeeds the status is -ETIMEDOUT.  A deadline
+ * that has passed is met as soon as the timer runs; the device may be faster.
  *
  * %IOTARGET_SEND_SYNCHRONOUS returns the request's final status.  With a limit
  * a worker submits it, as a device that has no room can hold up the submitter;
  * without one the caller does.  When its time
  * is over, or its process is killed, while the device has the request and won't
  * give it back, it returns -EINPROGRESS: the request and its memory stay with
- * the device until iotarget_request_wait() returns 0.  A callback that was set
- * is called in any case; it must not free the request or send it again.
+ * the device until iotarget_request_wait() returns 0.  A fatal signal cancels
+ * it as iotarget_request_cancel() does, latch included.  A callback that was
+ * set is called once the send was accepted; it must not reuse the request, free
+ * it or send it again.
  *
  * With %IOTARGET_SEND_AND_FORGET the target frees the request, which must come
  * from iotarget_request_alloc(), when it is done.
@@ -599,11 +589,13 @@ static int send(struct iotarget *target, struct iotarget_request *req,
  * KMDF: WdfRequestSend.  Extensions: deadline, atomic, nowait, -EINPROGRESS.
  *
  * Context: process, may sleep as submit_bio() may; with %IOTARGET_SEND_ATOMIC
- * any, and then a worker submits it, and until then it counts as held.
+ * any, and then a worker submits it, and until then it counts as held (as sent,
+ * if it ignores the state).
  * Return: 0; -ESHUTDOWN for the target's state; -EAGAIN; -ECANCELED for the
- * latch; -EINVAL for options or an unformatted request; -EBUSY if it is
- * outstanding; -EWOULDBLOCK in atomic context without the flag; with
- * %IOTARGET_SEND_SYNCHRONOUS also the request's status, and -EINPROGRESS.
+ * latch; -ETIMEDOUT if the time was over before the gate; -EINVAL for options or
+ * an unformatted request; -EBUSY if it is outstanding; -EWOULDBLOCK in atomic
+ * context without the flag; with %IOTARGET_SEND_SYNCHRONOUS also the request's
+ * status, and -EINPROGRESS.
  */
 int iotarget_send(struct iotarget *target, struct iotarget_request *req,
 		  const struct iotarget_send_params *params)
@@ -643,7 +635,8 @@ EXPORT_SYMBOL_GPL(iotarget_send);
  *
  * Context: process; sleeps, killable.
  * Return: 0 when the request is not outstanding (any more), -ETIMEDOUT, -EINTR
- * after a fatal signal, -EINVAL, -EWOULDBLOCK in atomic context.
+ * after a fatal signal, -EINVAL also for an asynchronous send with a callback,
+ * -EWOULDBLOCK in atomic context.
  */
 int iotarget_request_wait(struct iotarget_request *req, unsigned int timeout_ms)
 {
@@ -651,8 +644,15 @@ int iotarget_request_wait(struct iotarget_request *req, unsigned int timeout_ms)
 
 	if (!req)
 		return -EINVAL;
-	ret = iotarget_may_wait(req->target, timeout_ms);
-	return ret ?: wait_done(req, timeout_ms, TASK_KILLABLE);
+	/* The target of a request that is over may be gone. */
+	ret = iotarget_may_wait(NULL, timeout_ms);
+	if (ret)
+		return ret;
+	/* Nobody wakes us for one whose end is its callback. */
+	if (READ_ONCE(req->complete) && !iotarget_request_is_done(req) &&
+	    !(req->send_flags & IOTARGET_SEND_SYNCHRONOUS))
+		return -EINVAL;
+	return wait_done(req, timeout_ms, TASK_KILLABLE);
 }
 EXPORT_SYMBOL_GPL(iotarget_request_wait);
 
@@ -667,151 +667,4 @@ EXPORT_SYMBOL_GPL(iotarget_request_wait);
 void iotarget_request_settle(struct iotarget_request *req)
 {
 	wait_done(req, IOTARGET_WAIT_FOREVER, TASK_UNINTERRUPTIBLE);
-}
-
-/**
- * iotarget_request_init - set up a request that is part of a larger structure
- * @req: the request; not on the stack
- *
- * Extension.
- *
- * Context: any.
- */
-void iotarget_request_init(struct iotarget_request *req)
-{
-	memset(req, 0, sizeof(*req));
-	INIT_LIST_HEAD(&req->unit.node);
-	spin_lock_init(&req->part_lock);
-	timer_setup(&req->timer, request_timeout, 0);
-}
-EXPORT_SYMBOL_GPL(iotarget_request_init);
-
-/**
- * iotarget_request_alloc - make a request
- * @gfp: how to allocate
- *
- * KMDF: WdfRequestCreate.
- *
- * Context: any that @gfp allows.
- * Return: the request, or NULL.
- */
-struct iotarget_request *iotarget_request_alloc(gfp_t gfp)
-{
-	struct iotarget_request *req = kmem_cache_alloc(request_cache, gfp);
-
-	if (req) {
-		iotarget_request_init(req);
-		req->heap = true;
-	}
-	return req;
-}
-EXPORT_SYMBOL_GPL(iotarget_request_alloc);
-
-/**
- * iotarget_request_reserve - a request for one of our own synchronous calls
- * @wait: wait until there is one
- *
- * Context: process; sleeps.
- * Return: the request; NULL only without @wait.
- */
-struct iotarget_request *iotarget_request_reserve(bool wait)
-{
-	struct iotarget_request *req = iotarget_request_alloc(GFP_NOIO |
-							      __GFP_NOWARN);
-
-	if (!req)
-		req = mempool_alloc(&request_pool,
-				    wait ? GFP_NOIO : GFP_NOWAIT);
-	if (req) {
-		iotarget_request_init(req);
-		req->heap = true;
-	}
-	return req;
-}
-
-static int refuse_outstanding(const struct iotarget_request *req, const char *what)
-{
-	if (is_done(req))
-		return 0;
-	pr_err("iotarget: %s: request %s while it is outstanding\n", req->target->name,
-	       what);
-	dump_stack();
-	return -EBUSY;
-}
-
-/**
- * iotarget_request_reuse - make a request as new
- * @req: the request; may be called from its own callback
- *
- * Clears the cancel latch, the callback, the format and the result.
- *
- * KMDF: WdfRequestReuse.
- *
- * Context: any.
- * Return: 0, -EINVAL, -EBUSY if it is outstanding.
- */
-int iotarget_request_reuse(struct iotarget_request *req)
-{
-	int ret;
-
-	if (!req)
-		return -EINVAL;
-	ret = refuse_outstanding(req, "reused");
-	if (ret)
-		return ret;
-	req->bits = 0;
-	req->complete = NULL;
-	req->context = NULL;
-	req->type = IOTARGET_REQ_NONE;
-	req->fua = false;
-	set_result(req, 0, IOTARGET_OUTCOME_NONE, 0);
-	atomic_set(&req->state, IOTARGET_RS_IDLE);
-	return 0;
-}
-EXPORT_SYMBOL_GPL(iotarget_request_reuse);
-
-/**
- * iotarget_request_free - free what iotarget_request_alloc() made
- * @req: the request, or NULL; may be called from its own callback unless the
- *	send was synchronous
- *
- * KMDF: WdfObjectDelete.
- *
- * Context: any.
- * Return: 0; -EBUSY if it is outstanding and -EINVAL if it is embedded, and
- * then nothing was freed.
- */
-int iotarget_request_free(struct iotarget_request *req)
-{
-	int ret;
-
-	if (!req)
-		return 0;
-	if (!req->heap)
-		return -EINVAL;
-	ret = refuse_outstanding(req, "freed");
-	if (!ret)
-		request_release(req);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iotarget_request_free);
-
-int __init iotarget_requests_init(void)
-{
-	int ret;
-
-	request_cache = KMEM_CACHE(iotarget_request, 0);
-	if (!request_cache)
-		return -ENOMEM;
-	ret = mempool_init_slab_pool(&request_pool, RESERVED_REQUESTS,
-				     request_cache);
-	if (ret)
-		kmem_cache_destroy(request_cache);
-	return ret;
-}
-
-void iotarget_requests_exit(void)
-{
-	mempool_exit(&request_pool);
-	kmem_cache_destroy(request_cache);
 }

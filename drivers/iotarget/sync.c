@@ -34,7 +34,6 @@
  * @limbo: 1 once the caller gave up before the answer, 2 after it
  * @status: the request's, valid once @answered
  * @outcome: likewise
- * @bytes: likewise
  * @nr_pages: entries of @pages in use
  * @pages: the memory
  */
@@ -47,7 +46,6 @@ struct bounce {
 	atomic_t		limbo;
 	int			status;
 	enum iotarget_outcome	outcome;
-	size_t			bytes;
 	unsigned int		nr_pages;
 	struct bio_vec		pages[PIECE_PAGES];
 };
@@ -72,7 +70,6 @@ static void bounce_complete(struct iotarget *target,
 
 	b->status = iotarget_request_status(req);
 	b->outcome = iotarget_request_outcome(req);
-	b->bytes = iotarget_request_bytes(req);
 	if (atomic_xchg(&b->limbo, 2) == 1)
 		atomic_long_dec(&target->limbo);
 	complete(&b->answered);
@@ -136,7 +133,7 @@ static void bounce_copy(struct bounce *b, void *data, size_t len, bool in)
 	}
 }
 
-static int bounce_format(struct bounce *b, enum iotarget_request_type type,
+static int bounce_format(struct bounce *b, enum iotarget_req_type type,
 			 size_t len, u64 pos)
 {
 	struct iotarget_buffer buf = iotarget_buf_bvec(b->pages, b->nr_pages,
@@ -181,7 +178,7 @@ static int bounce_wait(struct bounce *b, ktime_t deadline,
 	return b->status;
 }
 
-static int bounce_piece(struct iotarget *target, enum iotarget_request_type type,
+static int bounce_piece(struct iotarget *target, enum iotarget_req_type type,
 			void *data, size_t *len, u64 pos, ktime_t deadline,
 			struct iotarget_result *res)
 {
@@ -220,7 +217,7 @@ out:
 }
 
 static int bounce_transfer(struct iotarget *target,
-			   enum iotarget_request_type type, void *data,
+			   enum iotarget_req_type type, void *data,
 			   size_t len, u64 pos, unsigned int timeout_ms,
 			   struct iotarget_result *result)
 {
@@ -229,13 +226,12 @@ static int bounce_transfer(struct iotarget *target,
 	size_t n;
 	int ret;
 
-	if (!target || (!data && len))
-		return -EINVAL;
-	if (!timeout_ms || timeout_ms == IOTARGET_WAIT_FOREVER) {
+	ret = !target || (!data && len) ? -EINVAL : 0;
+	if (!ret && (!timeout_ms || timeout_ms == IOTARGET_WAIT_FOREVER)) {
 		iotarget_warn(target, "timed transfer without a time limit\n");
-		return -EINVAL;
+		ret = -EINVAL;
 	}
-	ret = iotarget_may_wait(target, timeout_ms);
+	ret = ret ?: iotarget_may_wait(target, timeout_ms);
 	if (ret)
 		goto out;
 	if (check_add_overflow(pos, (u64)len, &(u64){ 0 })) {
@@ -245,7 +241,9 @@ static int bounce_transfer(struct iotarget *target,
 	}
 
 	do {
-		n = min_t(size_t, len, PIECE_PAGES << PAGE_SHIFT);
+		n = min3(len, (size_t)PIECE_PAGES << PAGE_SHIFT,
+			 max_t(size_t, PAGE_SIZE,
+			       round_down(target->limbo_max, PAGE_SIZE)));
 		ret = bounce_piece(target, type, data, &n, pos, deadline, &res);
 		if (ret)
 			break;
@@ -277,8 +275,9 @@ out:
  *
  * Context: process; sleeps, killable.
  * Return: 0; -ETIMEDOUT, with @result telling whether it was ever sent; -EINTR
- * likewise, after a fatal signal; -ENOBUFS if the target's pages are all with
- * devices that do not answer; -ENOMEM; -EWOULDBLOCK in atomic context; the
+ * likewise, after a fatal signal; -ENOBUFS if the memory that the target may
+ * hold for such calls is in use, by others that run or by a device that does
+ * not answer; -ENOMEM; -EWOULDBLOCK in atomic context; the
  * errors of iotarget_format_read() and iotarget_send(); the device's.
  */
 int iotarget_read(struct iotarget *target, void *data, size_t len, u64 pos,
@@ -332,7 +331,7 @@ int iotarget_flush(struct iotarget *target, unsigned int timeout_ms,
 }
 EXPORT_SYMBOL_GPL(iotarget_flush);
 
-static int forever(struct iotarget *target, enum iotarget_request_type type,
+static int forever(struct iotarget *target, enum iotarget_req_type type,
 		   const struct iotarget_buffer *buf, u64 pos,
 		   struct iotarget_result *result)
 {
@@ -342,6 +341,10 @@ static int forever(struct iotarget *target, enum iotarget_request_type type,
 	struct iotarget_request *req;
 	int ret;
 
+	if (result)
+		*result = (struct iotarget_result){
+			.outcome = IOTARGET_NEVER_SENT,
+		};
 	if (!target)
 		return -EINVAL;
 	ret = iotarget_may_wait(target, IOTARGET_WAIT_FOREVER);

@@ -96,7 +96,7 @@ static void target_release_atomic(struct kref *kref)
 
 /**
  * __iotarget_create - make a target, closed
- * @params: name, owner, callbacks; copied
+ * @params: name, owner, callbacks; copied, but for what @ops points to
  * @abi: the sizes that the caller was compiled with
  *
  * Does no I/O.  Use iotarget_create().
@@ -123,7 +123,9 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 		return ERR_PTR(-EINVAL);
 	}
 	if (params->flags || memchr_inv(params->reserved, 0,
-					sizeof(params->reserved))) {
+					sizeof(params->reserved)) ||
+	    (params->ops && memchr_inv(params->ops->reserved, 0,
+				       sizeof(params->ops->reserved)))) {
 		pr_warn_ratelimited("iotarget: %s: create refused: unknown flags\n",
 				    params->name);
 		return ERR_PTR(-EINVAL);
@@ -326,8 +328,9 @@ EXPORT_SYMBOL_GPL(iotarget_close_for_query_remove);
  * @target: the target
  *
  * What is held is sent in the order in which it came, by a worker; nothing that
- * is sent after this has returned overtakes it.  Ends the waiting of those who
- * stopped or purged the target, with -ECANCELED.
+ * is sent after this has returned overtakes it, but for what is sent past the
+ * state.  Ends the waiting of those who stopped or purged the target, with
+ * -ECANCELED.
  *
  * KMDF: WdfIoTargetStart.
  *
@@ -404,8 +407,8 @@ static int plain_event(struct iotarget *target, enum iotarget_event event,
  *	%IOTARGET_LEAVE_SENT_PENDING
  * @report: what is out at the end, or NULL
  *
- * The target is stopped when this begins, and stays it whatever the return
- * value.  Held requests stay held.  When a waiting stop returns 0, every
+ * Unless refused, the target is stopped when this begins, however the wait
+ * ends.  Held requests stay held.  When a waiting stop returns 0, every
  * completion callback of a sent request has returned; requests sent past the
  * state do not count.
  *
@@ -413,9 +416,10 @@ static int plain_event(struct iotarget *target, enum iotarget_event event,
  *
  * Context: with %IOTARGET_LEAVE_SENT_PENDING any, else process, sleeps,
  * killable, not from a callback of the target.
- * Return: 0; -ETIMEDOUT, -EINTR: stopped, requests are out; -ECANCELED: it was
- * started meanwhile; -ESHUTDOWN when closed or deleted; -EBUSY while it is
- * being opened; -EINVAL; -EWOULDBLOCK.
+ * Return: 0; -ETIMEDOUT, -EINTR: stopped, requests may be out, see @report (to
+ * know that none is takes an RCU grace period); -ECANCELED: it was started
+ * meanwhile; refused with -ESHUTDOWN when closed or deleted, -EBUSY while it is
+ * being opened, -EINVAL, -EWOULDBLOCK.
  */
 int iotarget_stop(struct iotarget *target, enum iotarget_stop_action action,
 		  unsigned int timeout_ms, struct iotarget_wait_report *report)
@@ -446,8 +450,8 @@ EXPORT_SYMBOL_GPL(iotarget_stop);
  * @report: what is out at the end, or NULL
  *
  * Held requests complete with -ENODEV, never sent, their callbacks called from
- * here.  Sent ones are cancelled where the backend can.  The target is purged
- * whatever the return value.
+ * here.  Sent ones are cancelled where the backend can.  Unless refused, the
+ * target is purged when this begins, however the wait ends.
  *
  * KMDF: WdfIoTargetPurge.
  *
@@ -514,12 +518,10 @@ int iotarget_get_info(struct iotarget *target, struct iotarget_info *info)
 	info->limbo_bytes = atomic_long_read(&target->bounce_bytes);
 	info->pended = READ_ONCE(target->gate.nr_pended);
 	info->state = iotarget_get_state(target);
-	info->closing = READ_ONCE(target->gate.nr_insts);
+	info->closing = iotarget_insts_closing(target);
 	inst = iotarget_inst_hold(target);
 	if (!inst)
 		return 0;
-	if (info->closing)
-		info->closing--;
 	info->sent = iotarget_inst_sent(inst, &info->oldest_ms);
 	/* Holds like ours count among the ignored, but are never sent. */
 	info->ignored = min(iotarget_inst_ignored(inst) - 1, info->sent);

@@ -50,8 +50,10 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	struct iotarget_unit *unit;
 
 	lockdep_assert_held(&gate->lock);
-	if (actions & IOTARGET_ACT_ATTACH)
+	if (actions & IOTARGET_ACT_ATTACH) {
+		list_add(&inst->node, &gate->insts);
 		rcu_assign_pointer(gate->inst, inst);
+	}
 	if (actions & IOTARGET_ACT_ABANDON)
 		WRITE_ONCE(gate->opens, gate->opens + 1);
 	if (actions & IOTARGET_ACT_SHUT)
@@ -290,6 +292,8 @@ int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 			ret = -ECANCELED;
 	}
 	iotarget_gate_report(target, change->inst, report);
+	if (report && change->actions & IOTARGET_ACT_WAIT_ALL)
+		report->sent = iotarget_insts_sent(target, &report->oldest_ms);
 	return ret;
 }
 

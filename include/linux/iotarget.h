@@ -41,7 +41,8 @@ struct module;
 /*
  * A timeout argument is in milliseconds, at most IOTARGET_TIMEOUT_MAX_MS, or
  * IOTARGET_WAIT_FOREVER, the only way to wait without a limit.  A timeout of 0
- * asks and reports, and does not wait.
+ * asks and reports, and does not wait.  Opening and the timed transfers always
+ * have a limit: there IOTARGET_WAIT_FOREVER is an error.
  */
 #define IOTARGET_TIMEOUT_MAX_MS		(24U * 60 * 60 * 1000)
 #define IOTARGET_WAIT_FOREVER		UINT_MAX
@@ -110,8 +111,9 @@ enum iotarget_purge_action {
  * @sent: requests that the device has not given back, those sent past the
  *	state of the target included
  * @pended: requests held at the gate
- * @oldest_ms: how long the oldest sent one is out, in milliseconds, rounded up
- *	to the next second or so; 0 when none is
+ * @oldest_ms: how long the oldest sent one is out, in milliseconds, at most: it
+ *	is told to about a second, less exactly when requests of many ages are
+ *	out; 0 when none is
  */
 struct iotarget_wait_report {
 	u64	sent;
@@ -142,7 +144,7 @@ struct iotarget_ops {
  * @limbo_bytes: how many bytes of memory the timed synchronous calls of this
  *	target may hold, those whose deadline passed while the device still
  *	sat on them ("limbo") included; 0 means 4 MiB
- * @name: 1 to %IOTARGET_NAME_MAX characters of [a-z0-9_-]; copied
+ * @name: 1 to %IOTARGET_NAME_MAX characters of ``[a-z0-9_-]``; copied
  * @owner: the device of the driver that makes it, or NULL; a reference is kept
  * @ops: callbacks, or NULL; must stay valid for the life of the target
  * @priv: for the owner, see iotarget_priv()
@@ -183,8 +185,11 @@ enum iotarget_open_type {
  * partition and its disk are one) must each allow what the other does.  A
  * target that does not share writing also takes the kernel's exclusive claim,
  * so that a mounted or otherwise claimed device refuses it, and mounting is
- * refused while it is open.  A plain open of the device node by user space is
- * beyond the kernel's claim and beyond ours.
+ * refused while it is open; not so with a file, whose opener has claimed the
+ * device or has not.  The kernel
+ * claims a disk or its partitions, never both, so a disk and one of its
+ * partitions can be open at a time only if both share writing.  A plain open of
+ * the device node by user space is beyond the kernel's claim and beyond ours.
  */
 #define IOTARGET_SHARE_READ	0x1
 #define IOTARGET_SHARE_WRITE	0x2
@@ -238,7 +243,8 @@ struct iotarget_open_params {
  * @unique_id_type: 0 none, 1 T10 vendor, 2 EUI-64, 3 NAA
  * @unique_id_len: bytes of @unique_id that are valid
  * @unique_id: the identity that the device itself reports
- * @serial: its serial number, empty when no layer below offers one
+ * @serial: the serial number of the SCSI or USB device that it is on, empty
+ *	when there is none
  * @diskseq: the disk's sequence number, new for every medium and every disk
  * @pended: requests held at the gate
  * @sent: requests sent and not given back
@@ -281,13 +287,13 @@ struct iotarget_info {
 };
 
 /**
- * enum iotarget_request_type - what a request was formatted for
+ * enum iotarget_req_type - what a request was formatted for
  * @IOTARGET_REQ_NONE: not formatted
  * @IOTARGET_REQ_READ: iotarget_format_read()
  * @IOTARGET_REQ_WRITE: iotarget_format_write()
  * @IOTARGET_REQ_FLUSH: iotarget_format_flush()
  */
-enum iotarget_request_type {
+enum iotarget_req_type {
 	IOTARGET_REQ_NONE,
 	IOTARGET_REQ_READ,
 	IOTARGET_REQ_WRITE,
@@ -550,7 +556,7 @@ int iotarget_request_wait(struct iotarget_request *req,
 int iotarget_request_status(const struct iotarget_request *req);
 size_t iotarget_request_bytes(const struct iotarget_request *req);
 enum iotarget_outcome iotarget_request_outcome(const struct iotarget_request *req);
-enum iotarget_request_type iotarget_request_type(const struct iotarget_request *req);
+enum iotarget_req_type iotarget_request_type(const struct iotarget_request *req);
 u64 iotarget_request_pos(const struct iotarget_request *req);
 
 /* sync.c */

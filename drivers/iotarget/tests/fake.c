@@ -3,17 +3,63 @@
  * A device for unit tests: a backend whose completions the test holds.
  *
  * It comes in two kinds, one that can cancel, like USB, and one that can't,
- * like a disk.
+ * like a disk.  Byte N of it always reads as fake_byte(N), and what is written
+ * there must be that.
  *
  * Context: as the backend's functions.  Lock: fake->lock, irq-safe.
  */
+#include <kunit/test.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/uio.h>
 
 #include "fake.h"
 
+/* A request that is with the device. */
+struct fake_io {
+	struct list_head	node;
+	struct iotarget_request	*req;
+};
+
+static void fake_complete(struct iotarget *target, struct iotarget_request *req,
+			  void *context);
+
+/* Requests of iotarget_read() and the like come without one. */
 static struct fake_req *to_fake_req(struct iotarget_request *req)
 {
-	return container_of(req, struct fake_req, req);
+	return req->complete == fake_complete ?
+	       container_of(req, struct fake_req, req) : NULL;
+}
+
+/* What stands at a position. */
+u8 fake_byte(u64 pos)
+{
+	return pos * 7 + (pos >> 8) + 1;
+}
+
+static void transfer(struct fake *fake, struct iotarget_request *req)
+{
+	struct iov_iter iter = req->iter;
+	u64 pos;
+	u8 byte;
+
+	for (pos = req->pos; pos < req->pos + req->len; pos++) {
+		byte = fake_byte(pos);
+		if (req->type == IOTARGET_REQ_READ ?
+		    !copy_to_iter(&byte, 1, &iter) :
+		    !copy_from_iter(&byte, 1, &iter) || byte != fake_byte(pos))
+			fake->bad_bytes++;
+	}
+}
+
+static void give_back(struct fake *fake, struct iotarget_request *req,
+		      int status)
+{
+	if (!status && (req->type == IOTARGET_REQ_READ ||
+			req->type == IOTARGET_REQ_WRITE))
+		transfer(fake, req);
+	iotarget_request_done(req, status, IOTARGET_DONE,
+			      status ? 0 : req->len);
 }
 
 static int fake_op_open(struct iotarget_inst *inst,
@@ -21,6 +67,7 @@ static int fake_op_open(struct iotarget_inst *inst,
 {
 	struct fake *fake = how->data;
 
+	WRITE_ONCE(fake->opening, fake->opening + 1);
 	if (fake->open_gate)
 		wait_for_completion(fake->open_gate);
 	if (fake->open_error)
@@ -52,19 +99,53 @@ static void fake_op_submit(struct iotarget_inst *inst,
 {
 	struct fake *fake = inst->backend;
 	struct fake_req *fr = to_fake_req(req);
+	struct fake_io *io = NULL;
 	unsigned long flags;
-	bool hold;
+
+	WRITE_ONCE(fake->entered, fake->entered + 1);
+	if (fake->submit_gate)
+		wait_for_completion(fake->submit_gate);
+	if (READ_ONCE(fake->hold))
+		io = kzalloc(sizeof(*io), GFP_NOIO);
 
 	spin_lock_irqsave(&fake->lock, flags);
-	fr->submit_seq = ++fake->submitted;
-	hold = fake->hold;
-	if (hold)
-		list_add_tail(&fr->node, &fake->held);
-	else
+	fake->submitted++;
+	if (fr)
+		fr->submit_seq = fake->submitted;
+	if (io) {
+		io->req = req;
+		list_add_tail(&io->node, &fake->held);
+	} else {
 		fake->answered++;
+	}
 	spin_unlock_irqrestore(&fake->lock, flags);
-	if (!hold)
-		iotarget_request_done(req, 0, IOTARGET_DONE, req->len);
+	if (!io)
+		give_back(fake, req, 0);
+}
+
+/* Take a request, or the oldest one, from those that are held. */
+static struct iotarget_request *take(struct fake *fake,
+				     const struct iotarget_request *wanted)
+{
+	struct iotarget_request *req = NULL;
+	struct fake_io *io, *found = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&fake->lock, flags);
+	list_for_each_entry(io, &fake->held, node) {
+		if (!wanted || io->req == wanted) {
+			found = io;
+			break;
+		}
+	}
+	if (found) {
+		list_del(&found->node);
+		fake->answered++;
+		req = found->req;
+	}
+	spin_unlock_irqrestore(&fake->lock, flags);
+	kfree(found);
+	return req;
 }
 
 static void fake_op_cancel(struct iotarget_inst *inst,
@@ -73,17 +154,13 @@ static void fake_op_cancel(struct iotarget_inst *inst,
 	struct fake *fake = inst->backend;
 	struct fake_req *fr = to_fake_req(req);
 	unsigned long flags;
-	bool mine;
 
 	spin_lock_irqsave(&fake->lock, flags);
 	fake->cancels++;
-	mine = !list_empty(&fr->node);
-	if (mine) {
-		list_del_init(&fr->node);
-		fake->answered++;
-	}
+	if (fr)
+		fr->cancel_seq = fake->cancels;
 	spin_unlock_irqrestore(&fake->lock, flags);
-	if (mine)
+	if (!fake->stubborn && take(fake, req))
 		iotarget_request_done(req, -ECANCELED, IOTARGET_UNKNOWN, 0);
 }
 
@@ -123,26 +200,27 @@ int fake_open_timeout(struct iotarget *target, struct fake *fake,
 
 int fake_open(struct iotarget *target, struct fake *fake, bool can_cancel)
 {
-	return fake_open_timeout(target, fake, can_cancel, 5000);
+	return fake_open_timeout(target, fake, can_cancel, FAKE_LONG_MS);
 }
 
 /* Answer the oldest request that is held; false if there is none. */
 bool fake_answer(struct fake *fake, int status)
 {
-	struct fake_req *fr;
-	unsigned long flags;
+	struct iotarget_request *req = take(fake, NULL);
 
-	spin_lock_irqsave(&fake->lock, flags);
-	fr = list_first_entry_or_null(&fake->held, struct fake_req, node);
-	if (fr) {
-		list_del_init(&fr->node);
-		fake->answered++;
-	}
-	spin_unlock_irqrestore(&fake->lock, flags);
-	if (fr)
-		iotarget_request_done(&fr->req, status, IOTARGET_DONE,
-				      status ? 0 : fr->req.len);
-	return fr;
+	if (req)
+		give_back(fake, req, status);
+	return req;
+}
+
+/* Answer this request; false if it is not held. */
+bool fake_answer_req(struct fake *fake, struct iotarget_request *req,
+		     int status)
+{
+	if (!take(fake, req))
+		return false;
+	give_back(fake, req, status);
+	return true;
 }
 
 unsigned int fake_answer_all(struct fake *fake, int status)
@@ -181,21 +259,35 @@ void fake_req_init(struct fake_req *fr, struct fake *fake, unsigned int index)
 {
 	memset(fr, 0, sizeof(*fr));
 	iotarget_request_init(&fr->req);
-	INIT_LIST_HEAD(&fr->node);
 	fr->fake = fake;
 	fr->index = index;
 }
 
-/* Format as a read of nothing, set the callback, send. */
-int fake_req_send(struct iotarget *target, struct fake_req *fr,
-		  const struct iotarget_send_params *params)
+/* Format as a read of nothing, and set the callback. */
+int fake_req_format(struct iotarget *target, struct fake_req *fr)
 {
 	int ret = iotarget_format_read(target, &fr->req, NULL, 0);
 
-	if (ret)
-		return ret;
-	ret = iotarget_request_set_complete(&fr->req, fake_complete, fr);
-	return ret ?: iotarget_send(target, &fr->req, params);
+	return ret ?: iotarget_request_set_complete(&fr->req, fake_complete,
+						    fr);
+}
+
+int fake_req_send(struct iotarget *target, struct fake_req *fr,
+		  const struct iotarget_send_params *params)
+{
+	return fake_req_format(target, fr) ?:
+	       iotarget_send(target, &fr->req, params);
+}
+
+/* With a timeout, it is one that no test lives to see. */
+int fake_req_send_flags(struct iotarget *target, struct fake_req *fr, u32 flags)
+{
+	const struct iotarget_send_params params = {
+		.flags = flags,
+		.timeout_ms = flags & IOTARGET_SEND_TIMEOUT ? 3600 * 1000 : 0,
+	};
+
+	return fake_req_send(target, fr, &params);
 }
 
 struct iotarget *fake_target(const char *name)
@@ -203,4 +295,156 @@ struct iotarget *fake_target(const char *name)
 	const struct iotarget_create_params params = { .name = name };
 
 	return iotarget_create(&params);
+}
+
+/* Let the freeing of instances and targets come to its end. */
+static void fake_settle_all(void)
+{
+	rcu_barrier();
+	flush_workqueue(iotarget_fast_wq);
+	flush_workqueue(iotarget_slow_wq);
+}
+
+/* Let the workers do whatever there is to do. */
+void fake_settle(struct iotarget *target)
+{
+	struct iotarget_inst *inst;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		fake_settle_all();
+		inst = iotarget_inst_current(target);
+		if (inst) {
+			flush_work(&inst->drain);
+			iotarget_inst_put(inst);
+		}
+	}
+}
+
+static void call_work(struct work_struct *work)
+{
+	struct fake_call *call = container_of(work, struct fake_call, work);
+
+	call->ret = call->fn(call->arg);
+	complete_all(&call->done);
+}
+
+/* Begin a call in another thread; @call is not on the stack. */
+void fake_call_start(struct fake_call *call, int (*fn)(void *arg), void *arg)
+{
+	call->fn = fn;
+	call->arg = arg;
+	call->ret = -EINPROGRESS;
+	init_completion(&call->done);
+	INIT_WORK(&call->work, call_work);
+	queue_work(system_unbound_wq, &call->work);
+}
+
+/* What it returned; -EINPROGRESS if it does not return. */
+int fake_call_wait(struct fake_call *call)
+{
+	if (!wait_for_completion_timeout(&call->done,
+					 msecs_to_jiffies(FAKE_LONG_MS)))
+		return -EINPROGRESS;
+	flush_work(&call->work);
+	return call->ret;
+}
+
+static struct fake_test *fixture(struct kunit *test)
+{
+	struct fake_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	fake_init(&t->fake);
+	init_completion(&t->gate);
+	for (i = 0; i < FAKE_NR_REQS; i++)
+		fake_req_init(&t->req[i], &t->fake, i);
+	t->target = fake_target("test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t->target));
+	iotarget_get(t->target);
+	test->priv = t;
+	return t;
+}
+
+/* For suites: a target that is not open. */
+int fake_closed_init(struct kunit *test)
+{
+	fixture(test);
+	return 0;
+}
+
+/* For suites: a target on a device that can't cancel. */
+int fake_disk_init(struct kunit *test)
+{
+	struct fake_test *t = fixture(test);
+
+	return fake_open(t->target, &t->fake, false);
+}
+
+/* For suites: a target on a device that can cancel. */
+int fake_usb_init(struct kunit *test)
+{
+	struct fake_test *t = fixture(test);
+
+	return fake_open(t->target, &t->fake, true);
+}
+
+static bool all_over(struct fake_test *t)
+{
+	fake_answer_all(&t->fake, 0);
+	return !READ_ONCE(t->target->gate.nr_insts);
+}
+
+/* For suites: end all, and look that nothing is left. */
+void fake_exit(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+	unsigned int i;
+
+	if (!t)
+		return;
+	iotarget_hook_handler = NULL;
+	t->fake.hold = false;
+	complete_all(&t->gate);
+	for (i = 0; i < ARRAY_SIZE(t->call); i++)
+		if (t->call[i].fn)
+			KUNIT_EXPECT_NE(test, fake_call_wait(&t->call[i]),
+					-EINPROGRESS);
+	if (!t->deleted)
+		iotarget_delete(t->target, 0, NULL);
+	KUNIT_EXPECT_TRUE(test, fake_until(all_over(t)));
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(t->target->gate.nr_failing));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->target->limbo), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->target->bounce_bytes), 0);
+	KUNIT_EXPECT_EQ(test, t->fake.opens, t->fake.releases);
+	KUNIT_EXPECT_EQ(test, t->fake.submitted, t->fake.answered);
+	KUNIT_EXPECT_EQ(test, t->fake.bad_bytes, 0);
+	iotarget_put(t->target);
+	fake_settle_all();
+}
+
+/* The one hook of the test that is under way. */
+static struct {
+	enum iotarget_hook_point point;
+	void			(*fn)(struct fake_test *t);
+	struct fake_test	*t;
+} hooked;
+
+static void run_hook(enum iotarget_hook_point point, void *arg)
+{
+	if (point != hooked.point)
+		return;
+	iotarget_hook_handler = NULL;
+	hooked.fn(hooked.t);
+}
+
+/* Call the function when the point is passed for the next time. */
+void fake_hook(enum iotarget_hook_point point, void (*fn)(struct fake_test *t),
+	       struct fake_test *t)
+{
+	hooked.point = point;
+	hooked.fn = fn;
+	hooked.t = t;
+	iotarget_hook_handler = run_hook;
 }

@@ -21,7 +21,7 @@
 #define IOTARGET_TEST_MAX_BYTES		(16U << 20)
 #define IOTARGET_TEST_MAX_THREADS	8
 #define IOTARGET_TEST_MAX_DEPTH		64
-#define IOTARGET_TEST_MAX_SPIN_US	100000
+#define IOTARGET_TEST_MAX_SPIN_US	300000
 #define IOTARGET_TEST_MAX_LINGER_MS	20000
 #define IOTARGET_TEST_POISON		0xa5
 
@@ -386,6 +386,7 @@ struct iotarget_test_load_stop {
 	__u64				removed;	/* -ENODEV */
 	__u64				shut;		/* refused: -ESHUTDOWN */
 	__u64				latched;	/* refused: -ECANCELED */
+	__u64				expired;	/* refused: -ETIMEDOUT */
 	__u64				refused;	/* refused otherwise */
 	__s64				last_refusal;
 	__u64				cancels;

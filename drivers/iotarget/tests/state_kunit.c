@@ -8,16 +8,16 @@
 
 #include "fake.h"
 
-#define FOR_EACH_CELL(w, e) \
-	for (w = 0; w < IOTARGET_NR_WORDS; w++) \
-		for (e = 0; e < IOTARGET_NR_EVENTS; e++)
+#define NR_CELLS	(IOTARGET_NR_WORDS * IOTARGET_NR_EVENTS)
 
 /* An error changes nothing; a cell without one is decided. */
 static void errors_change_nothing(struct kunit *test)
 {
-	unsigned int w, e;
+	unsigned int i;
 
-	FOR_EACH_CELL(w, e) {
+	for (i = 0; i < NR_CELLS; i++) {
+		const unsigned int w = i / IOTARGET_NR_EVENTS;
+		const unsigned int e = i % IOTARGET_NR_EVENTS;
 		const struct iotarget_rule *r = iotarget_rule(w, e);
 
 		KUNIT_EXPECT_TRUE_MSG(test, r->origin, "%s/%s is not decided",
@@ -39,9 +39,11 @@ static void leaving_detaches(struct kunit *test)
 			IOTARGET_ACT_SHUT | IOTARGET_ACT_CANCEL_SENT |
 			IOTARGET_ACT_CANCEL_IGNORED;
 	const u16 waits = IOTARGET_ACT_WAIT_CLOSED | IOTARGET_ACT_WAIT_ALL;
-	unsigned int w, e;
+	unsigned int i;
 
-	FOR_EACH_CELL(w, e) {
+	for (i = 0; i < NR_CELLS; i++) {
+		const unsigned int w = i / IOTARGET_NR_EVENTS;
+		const unsigned int e = i % IOTARGET_NR_EVENTS;
 		const struct iotarget_rule *r = iotarget_rule(w, e);
 
 		if (r->error)
@@ -61,9 +63,11 @@ static void leaving_detaches(struct kunit *test)
 /* What stops being live shuts the gate; what starts being live drains. */
 static void live_follows(struct kunit *test)
 {
-	unsigned int w, e;
+	unsigned int i;
 
-	FOR_EACH_CELL(w, e) {
+	for (i = 0; i < NR_CELLS; i++) {
+		const unsigned int w = i / IOTARGET_NR_EVENTS;
+		const unsigned int e = i % IOTARGET_NR_EVENTS;
 		const struct iotarget_rule *r = iotarget_rule(w, e);
 
 		if (iotarget_word_live(w) && !iotarget_word_live(r->next))
@@ -77,9 +81,11 @@ static void live_follows(struct kunit *test)
 /* Held requests never survive into a state that doesn't hold any. */
 static void nothing_held_where_refused(struct kunit *test)
 {
-	unsigned int w, e;
+	unsigned int i;
 
-	FOR_EACH_CELL(w, e) {
+	for (i = 0; i < NR_CELLS; i++) {
+		const unsigned int w = i / IOTARGET_NR_EVENTS;
+		const unsigned int e = i % IOTARGET_NR_EVENTS;
 		const struct iotarget_rule *r = iotarget_rule(w, e);
 
 		if (iotarget_word_accepts(w) && !iotarget_word_accepts(r->next))

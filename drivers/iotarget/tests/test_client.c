@@ -165,6 +165,19 @@ static int control_do(struct iotarget *target,
 	}
 }
 
+static int control_atomic(struct iotarget_test_client *client,
+			  struct iotarget_test_control *arg,
+			  struct iotarget_wait_report *report)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&client->atomic, flags);
+	ret = control_do(client->target, arg, report);
+	spin_unlock_irqrestore(&client->atomic, flags);
+	return ret;
+}
+
 /* After success of these nothing that was sent is out any more. */
 static bool control_makes_quiet(const struct iotarget_test_control *arg)
 {
@@ -186,7 +199,6 @@ static int control_call(struct iotarget_test_client *client,
 			struct iotarget_test_control *arg)
 {
 	struct iotarget_wait_report report, *where = &report;
-	unsigned long flags = 0;
 	ktime_t start;
 
 	if (arg->op > IOTARGET_TEST_DELETE)
@@ -197,10 +209,9 @@ static int control_call(struct iotarget_test_client *client,
 	iotarget_test_load_before(client, arg->op);
 	start = ktime_get();
 	if (arg->bits & IOTARGET_TEST_ATOMIC)
-		spin_lock_irqsave(&client->atomic, flags);
-	arg->head.ret = control_do(client->target, arg, where);
-	if (arg->bits & IOTARGET_TEST_ATOMIC)
-		spin_unlock_irqrestore(&client->atomic, flags);
+		arg->head.ret = control_atomic(client, arg, where);
+	else
+		arg->head.ret = control_do(client->target, arg, where);
 	arg->head.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	arg->running = atomic_read(&client->running);
 	iotarget_test_load_after(client, arg->op,

@@ -10,7 +10,6 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/unaligned.h>
 #include <linux/vmalloc.h>
 
 #include "test_client.h"
@@ -172,7 +171,7 @@ static u64 mem_walk(struct iotarget_test_mem *mem, size_t offset, size_t len,
 		    u64 seed, u64 pos, enum walk walk)
 {
 	u64 result = 0;
-	u64 word;
+	u64 word, found;
 	void *at;
 	size_t n;
 	u32 i;
@@ -186,14 +185,15 @@ static u64 mem_walk(struct iotarget_test_mem *mem, size_t offset, size_t len,
 		n = min(len, mem->segs[i].iov_len - offset);
 		offset = 0;
 		for (; n >= sizeof(word); n -= sizeof(word)) {
+			/* Memory of any alignment. */
+			memcpy(&found, at, sizeof(found));
 			word = iotarget_test_word(seed, pos);
 			if (walk == FILL)
-				put_unaligned(word, (u64 *)at);
+				memcpy(at, &word, sizeof(word));
 			else if (walk == COMPARE)
-				result += get_unaligned((u64 *)at) != word;
+				result += found != word;
 			else
-				result = iotarget_test_sum(result,
-							   get_unaligned((u64 *)at));
+				result = iotarget_test_sum(result, found);
 			at += sizeof(word);
 			pos += sizeof(word);
 			len -= sizeof(word);

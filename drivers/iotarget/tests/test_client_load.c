@@ -75,7 +75,7 @@ struct iotarget_test_start {
 enum load_count {
 	ACCEPTED, CALLBACKS, DOUBLES, UNINVITED, INCONSISTENT, WRONG_DATA,
 	DONE, FAILED, NEVER_SENT, UNKNOWN, CANCELED, TIMED_OUT, REMOVED,
-	SHUT, LATCHED, REFUSED, CANCELS,
+	SHUT, LATCHED, EXPIRED, REFUSED, CANCELS,
 	NR_COUNTS,
 };
 
@@ -255,6 +255,8 @@ static void load_refused(struct iotarget_test_load *load, int ret)
 		count(load, SHUT);
 	} else if (ret == -ECANCELED) {
 		count(load, LATCHED);
+	} else if (ret == -ETIMEDOUT && load->config.timeout_percent) {
+		count(load, EXPIRED);
 	} else {
 		count(load, REFUSED);
 		WRITE_ONCE(load->last_refusal, ret);
@@ -506,6 +508,7 @@ static void load_report(struct iotarget_test_load *load,
 	arg->removed = counts[REMOVED];
 	arg->shut = counts[SHUT];
 	arg->latched = counts[LATCHED];
+	arg->expired = counts[EXPIRED];
 	arg->refused = counts[REFUSED];
 	arg->cancels = counts[CANCELS];
 	arg->last_refusal = READ_ONCE(load->last_refusal);

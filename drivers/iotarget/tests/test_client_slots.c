@@ -266,6 +266,19 @@ unlock:
 	return ret;
 }
 
+static int send_atomic(struct iotarget_test_client *client,
+		       struct iotarget *target, struct iotarget_request *req,
+		       const struct iotarget_send_params *params)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&client->atomic, flags);
+	ret = iotarget_send(target, req, params);
+	spin_unlock_irqrestore(&client->atomic, flags);
+	return ret;
+}
+
 static int slot_send(struct iotarget_test_slot *slot, struct iotarget *target,
 		     struct iotarget_test_send *arg)
 {
@@ -275,7 +288,6 @@ static int slot_send(struct iotarget_test_slot *slot, struct iotarget *target,
 	}, *where = &params;
 	struct iotarget_test_client *client = slot->client;
 	struct iotarget_request *req = slot->req;
-	unsigned long flags = 0;
 	ktime_t start;
 
 	if (arg->bits & IOTARGET_TEST_BAD_RESERVED)
@@ -293,10 +305,9 @@ static int slot_send(struct iotarget_test_slot *slot, struct iotarget *target,
 	if (arg->deadline_ns || (arg->flags & IOTARGET_SEND_DEADLINE))
 		params.deadline = ktime_add_ns(start, arg->deadline_ns);
 	if (arg->bits & IOTARGET_TEST_ATOMIC)
-		spin_lock_irqsave(&client->atomic, flags);
-	arg->head.ret = iotarget_send(target, req, where);
-	if (arg->bits & IOTARGET_TEST_ATOMIC)
-		spin_unlock_irqrestore(&client->atomic, flags);
+		arg->head.ret = send_atomic(client, target, req, where);
+	else
+		arg->head.ret = iotarget_send(target, req, where);
 	arg->head.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 	return arg->head.ret;
 }

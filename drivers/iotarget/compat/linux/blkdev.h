@@ -32,7 +32,7 @@ static inline u8 bdev_partno(const struct block_device *bdev)
  * and a mode, so our own opens get a structure of that type to carry both.  The
  * VFS never sees it; what tells it from a real one is that it has no f_op.
  */
-typedef fmode_t blk_mode_t;
+#define blk_mode_t	fmode_t
 #define BLK_OPEN_READ	FMODE_READ
 #define BLK_OPEN_WRITE	FMODE_WRITE
 

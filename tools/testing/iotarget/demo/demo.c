@@ -53,7 +53,7 @@ static void expect(const char *fmt, ...)
 	printf("     expected  %s\n", expected);
 }
 
-static void seen(bool good, const char *fmt, ...)
+static void show(bool good, const char *fmt, ...)
 {
 	va_list args;
 
@@ -65,12 +65,12 @@ static void seen(bool good, const char *fmt, ...)
 	wrong += !good;
 }
 
-static void seen_ret(int ret, int want)
+static void show_ret(int ret, int want)
 {
-	seen(ret == want, "%s", ret ? strerror(-ret) : "success");
+	show(ret == want, "%s", ret ? strerror(-ret) : "success");
 }
 
-static int host(const char *verb)
+static int ask_host(const char *verb)
 {
 	char command[128];
 
@@ -175,7 +175,7 @@ static void stop_under_load(int target)
 	sleep_ms(1000);
 	expect("the stop returns with nothing with the device");
 	ret = target_stop(target, WAIT_FOR_SENT, 5000, &report);
-	seen(!ret && !report.sent, "%s, %llu with the device, %llu held",
+	show(!ret && !report.sent, "%s, %llu with the device, %llu held",
 	     ret ? strerror(-ret) : "success",
 	     (unsigned long long)report.sent,
 	     (unsigned long long)report.pended);
@@ -193,7 +193,7 @@ static void stop_under_load(int target)
 		sleep_ms(100);
 		target_info(target, &info);
 	}
-	seen(info.pended == 4 * 8 + HELD && !info.sent,
+	show(info.pended == 4 * 8 + HELD && !info.sent,
 	     "%llu held, %llu with the device",
 	     (unsigned long long)info.pended, (unsigned long long)info.sent);
 
@@ -206,13 +206,13 @@ static void stop_under_load(int target)
 			in_order = false;
 		last = q;
 	}
-	seen(!ret && in_order, "%s, the %d requests came back %s",
+	show(!ret && in_order, "%s, the %d requests came back %s",
 	     ret ? strerror(-ret) : "success", HELD,
 	     in_order ? "in the order of sending" : "out of order");
 
 	expect("every request of the load completed exactly once");
 	load_stop(target, 20000, &books);
-	seen(books.accepted && books.accepted == books.callbacks &&
+	show(books.accepted && books.accepted == books.callbacks &&
 	     !books.doubles && !books.lost && !books.overtaken,
 	     "%llu accepted, %llu called back, %llu twice, %llu lost",
 	     (unsigned long long)books.accepted,
@@ -248,12 +248,12 @@ static void purge(int target)
 		never += q.callbacks == 1 && q.status == -ENODEV &&
 			 q.outcome == NEVER_SENT && !q.bytes;
 	}
-	seen(never == HELD, "%u requests: No such device, never sent", never);
+	show(never == HELD, "%u requests: No such device, never sent", never);
 	expect("a new request is refused: %s", strerror(ESHUTDOWN));
 	request_do(target, 0, IOTARGET_TEST_FREE, 0);
 	request_read(target, 0, 0, 4096);
 	ret = request_send(target, 0, 0, 0);
-	seen_ret(ret, -ESHUTDOWN);
+	show_ret(ret, -ESHUTDOWN);
 	target_start(target);
 }
 
@@ -268,7 +268,7 @@ static void cancel(int target)
 	before = now_ms();
 	request_cancel(target, 2);
 	q = request_query(target, 2);
-	seen(q.callbacks == 1 && q.status == -ECANCELED &&
+	show(q.callbacks == 1 && q.status == -ECANCELED &&
 	     q.outcome == NEVER_SENT,
 	     "%s, %s, after %llu ms", strerror(-q.status),
 	     q.outcome == NEVER_SENT ? "never sent" : "maybe sent",
@@ -277,11 +277,11 @@ static void cancel(int target)
 	target_start_and_wait(target, 10000, NULL);
 	request_called_back(target, HELD - 1, 1, 10000);
 	q = request_query(target, HELD - 1);
-	seen(q.callbacks == 1 && !q.status && q.outcome == DONE, "%s",
+	show(q.callbacks == 1 && !q.status && q.outcome == DONE, "%s",
 	     q.status ? strerror(-q.status) : "done");
 }
 
-static void deadline(int target)
+static void meet_deadline(int target)
 {
 	transfer_t t = {
 		.type = IOTARGET_TEST_READ, .len = 65536, .timeout_ms = 500,
@@ -291,23 +291,23 @@ static void deadline(int target)
 	int ret, i;
 
 	step("A deadline, while the device does not answer");
-	host("stall usb0");
+	ask_host("stall usb0");
 	printf("     the stick is stalled; it goes on in 4 seconds\n");
-	host("after 4000 resume usb0");
+	ask_host("after 4000 resume usb0");
 	expect("the read returns in 500 to 600 ms: %s, outcome unknown",
 	       strerror(ETIMEDOUT));
 	ret = target_transfer(target, &t);
-	seen(ret == -ETIMEDOUT && t.outcome == UNKNOWN && t.head.ns < 600000000,
+	show(ret == -ETIMEDOUT && t.outcome == UNKNOWN && t.head.ns < 600000000,
 	     "%s, outcome %s, after %llu ms", strerror(-ret),
 	     t.outcome == UNKNOWN ? "unknown" : "known",
 	     (unsigned long long)t.head.ns / 1000000);
 	expect("the caller's memory is its own: nothing wrote to it later");
-	seen(!t.touched && !t.touched_late, "%u bytes changed in the %u ms after",
+	show(!t.touched && !t.touched_late, "%u bytes changed in the %u ms after",
 	     t.touched_late, t.linger_ms);
 
 	expect("the target keeps its own pages for the device until it answers");
 	target_info(target, &info);
-	seen(info.limbo == 1, "%llu call in limbo, with %llu bytes",
+	show(info.limbo == 1, "%llu call in limbo, with %llu bytes",
 	     (unsigned long long)info.limbo,
 	     (unsigned long long)info.limbo_bytes);
 	for (i = 0; i < 100 && info.limbo_bytes; i++) {
@@ -315,7 +315,7 @@ static void deadline(int target)
 		target_info(target, &info);
 	}
 	expect("nothing left when it has");
-	seen(!info.limbo && !info.limbo_bytes, "%llu in limbo, %llu bytes",
+	show(!info.limbo && !info.limbo_bytes, "%llu in limbo, %llu bytes",
 	     (unsigned long long)info.limbo,
 	     (unsigned long long)info.limbo_bytes);
 }
@@ -330,24 +330,24 @@ static void close_and_reopen(int target, const char *disk,
 	int ret;
 
 	step("Close while the device sits on a request, and open it again");
-	host("stall usb0");
-	host("after 3000 resume usb0");
+	ask_host("stall usb0");
+	ask_host("after 3000 resume usb0");
 	request_do(target, 0, IOTARGET_TEST_FREE, 0);
 	request_read(target, 0, 8 << 20, 4096);
 	request_send(target, 0, 0, 0);
 	expect("the close gives up after 300 ms and says that 1 request is out");
 	ret = target_close(target, 300, &report);
-	seen(ret == -ETIMEDOUT && report.sent == 1, "%s, %llu out",
+	show(ret == -ETIMEDOUT && report.sent == 1, "%s, %llu out",
 	     strerror(-ret), (unsigned long long)report.sent);
 	expect("the target is closed all the same, and opens at once");
 	ret = target_reopen(target);
 	target_info(target, &info);
-	seen(!ret && info.closing == 1,
+	show(!ret && info.closing == 1,
 	     "%s; %llu earlier opening still waits for the device",
 	     ret ? strerror(-ret) : "open", (unsigned long long)info.closing);
 	expect("the request comes back when the device goes on, exactly once");
 	request_called_back(target, 0, 1, 15000);
-	seen(request_query(target, 0).callbacks == 1, "%llu callback",
+	show(request_query(target, 0).callbacks == 1, "%llu callback",
 	     (unsigned long long)request_query(target, 0).callbacks);
 	for (i = 0; i < 100 && info.closing; i++) {
 		sleep_ms(100);
@@ -357,12 +357,12 @@ static void close_and_reopen(int target, const char *disk,
 	for (i = 0; i < e->map.fm_mapped_extents; i++)
 		size += e->extent[i].fe_length;
 	good = picture_through_target(target, e);
-	seen(good == size && !info.closing, "%llu of %llu bytes right",
+	show(good == size && !info.closing, "%llu of %llu bytes right",
 	     (unsigned long long)good, (unsigned long long)size);
 	expect("closed for good, the stick can be mounted again");
 	ret = target_close(target, 5000, NULL);
 	ret = ret ?: mount_stick(disk);
-	seen_ret(ret, 0);
+	show_ret(ret, 0);
 }
 
 int main(void)
@@ -382,7 +382,7 @@ int main(void)
 	step("A USB stick with an ext4 file system: %s", disk);
 	expect("mounted, the files on it are right");
 	ret = mount_stick(disk);
-	seen(!ret && files_right() && !picture_extents(&e), "%s",
+	show(!ret && files_right() && !picture_extents(&e), "%s",
 	     ret ? strerror(-ret) : "mounted, files compared");
 	for (i = 0; i < e.map.fm_mapped_extents; i++)
 		size += e.extent[i].fe_length;
@@ -390,24 +390,24 @@ int main(void)
 	step("Open an I/O target on it");
 	target = target_new("stick", 0);
 	expect("refused while mounted: %s", strerror(EBUSY));
-	seen_ret(target_open(target, disk, ACCESS_READ, SHARE_READ), -EBUSY);
+	show_ret(target_open(target, disk, ACCESS_READ, SHARE_READ), -EBUSY);
 	umount(MNT);
 	expect("accepted once unmounted");
 	ret = target_open(target, disk, ACCESS_READ, SHARE_READ);
 	target_info(target, &info);
-	seen(!ret && info.state == STARTED,
+	show(!ret && info.state == STARTED,
 	     "%s, %llu MiB, block %u, serial number %s", state_name(info.state),
 	     (unsigned long long)info.capacity >> 20, info.logical_block_size,
 	     info.serial);
 	expect("%llu bytes of the picture, read through the target, are right",
 	       (unsigned long long)size);
 	good = picture_through_target(target, &e);
-	seen(size && good == size, "%llu bytes", (unsigned long long)good);
+	show(size && good == size, "%llu bytes", (unsigned long long)good);
 
 	stop_under_load(target);
 	purge(target);
 	cancel(target);
-	deadline(target);
+	meet_deadline(target);
 	close_and_reopen(target, disk, &e);
 
 	step("In the end");
@@ -415,7 +415,7 @@ int main(void)
 	ret = files_right();
 	umount(MNT);
 	ret = ret && !target_delete(target, 5000, NULL);
-	seen(ret, "%s", ret ? "right, deleted" : "wrong");
+	show(ret, "%s", ret ? "right, deleted" : "wrong");
 	printf("\n%u steps, %u differences\n", steps, wrong);
 	return wrong ? 1 : 0;
 }

@@ -5,8 +5,8 @@
  * a test looks at a device with, beside the target: plain reads and writes,
  * sysfs, the kernel's log.
  *
- * What is made here stays for the next test of the same program, and goes when
- * the program ends (nullb_cleanup(), loop_remove()).
+ * A null_blk made here stays for the next test of the same program, and goes
+ * when the program ends.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -31,7 +31,7 @@
 #define NULLB_DIR	"/sys/kernel/config/nullb"
 #define NULLB_PREFIX	"iott_"
 #define SCSI_DEBUG_DIR	"/sys/bus/pseudo/drivers/scsi_debug"
-#define CHUNK		(1 << 20)
+#define CHUNK		MIB
 #define MAX_LOOPS	4
 
 const struct nullb fast_disk = { .name = NULLB_PREFIX "fast", .size_mb = 64 };
@@ -39,8 +39,16 @@ const struct nullb slow_disk = { .name = NULLB_PREFIX "slow", .size_mb = 64,
 				 .delay_ms = SLOW_MS };
 
 static char reason[256];
-static char loops[MAX_LOOPS][32];
+static int loops[MAX_LOOPS];	/* their files: the last close removes them */
 static unsigned int nr_loops;
+
+/* Keep the path of a device that was made, if it was. */
+bool got_device(char *path, const char *made)
+{
+	if (made)
+		snprintf(path, DEVICE_PATH, "%s", made);
+	return made;
+}
 
 const char *device_reason(void)
 {
@@ -164,7 +172,7 @@ int nullb_remove(const char *name)
 	return rmdir(dir) ? -errno : 0;
 }
 
-void nullb_cleanup(void)
+static void nullb_cleanup(void)
 {
 	struct dirent *entry;
 	DIR *dir = opendir(NULLB_DIR);
@@ -176,6 +184,13 @@ void nullb_cleanup(void)
 			     strlen(NULLB_PREFIX)))
 			nullb_remove(entry->d_name);
 	closedir(dir);
+}
+
+/* Tests run in children, which leave without this; the program itself does not. */
+__attribute__((constructor)) static void begin(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	atexit(nullb_cleanup);
 }
 
 const char *brd_disk(void)
@@ -307,16 +322,17 @@ const char *loop_empty(void)
 const char *loop_disk(unsigned int size_mb, bool read_only)
 {
 	struct loop_config config = {
-		.info.lo_flags = read_only ? LO_FLAGS_READ_ONLY : 0,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR |
+				 (read_only ? LO_FLAGS_READ_ONLY : 0),
 	};
-	char *path = loops[nr_loops];
+	static char path[32];
 	int fd, memory;
 
 	if (nr_loops == MAX_LOOPS) {
 		errno = ENOSPC;
 		return no("loop");
 	}
-	fd = loop_new(path, sizeof(loops[0]));
+	fd = loop_new(path, sizeof(path));
 	memory = memfd_create("iotarget", MFD_CLOEXEC);
 	if (fd < 0 || memory < 0 ||
 	    ftruncate(memory, (off_t)size_mb << 20))
@@ -325,22 +341,14 @@ const char *loop_disk(unsigned int size_mb, bool read_only)
 	if (ioctl(fd, LOOP_CONFIGURE, &config))
 		return no("loop");
 	close(memory);
-	close(fd);
-	nr_loops++;
+	loops[nr_loops++] = fd;
 	return path;
 }
 
 void loop_remove(void)
 {
-	int fd;
-
-	while (nr_loops) {
-		fd = open(loops[--nr_loops], O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		ioctl(fd, LOOP_CLR_FD);
-		close(fd);
-	}
+	while (nr_loops)
+		close(loops[--nr_loops]);
 }
 
 const char *usb_stick(void)

@@ -8,12 +8,12 @@
 
 #include "fixture.h"
 
-#define MAX_READ	(16 << 20)
+#define MAX_READ	(16 * MIB)
 
 FIXTURE(device) {
 	int fd;
-	char path[96];
-	info_t info;
+	char path[DEVICE_PATH];
+	struct iotarget_test_info info;
 	uint64_t span;
 };
 
@@ -28,8 +28,10 @@ FIXTURE_SETUP(device)
 {
 	const char *why;
 
-	NEED_MODULE();
-	NEED_DEVICE(self->path, chosen_device());
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, chosen_device()))
+		SKIP(return, "%s", device_reason());
 	why = device_in_use(self->path);
 	if (why)
 		SKIP(return, "%s: %s", self->path, why);
@@ -52,10 +54,11 @@ FIXTURE_TEARDOWN(device)
 
 TEST_F(device, f12_information)
 {
-	printf("# %s: disk %s, %llu bytes, blocks of %u/%u, serial '%s', unique id type %u\n",
-	       self->path, self->info.disk_name, self->info.capacity,
-	       self->info.logical_block_size, self->info.physical_block_size,
-	       self->info.serial, self->info.unique_id_type);
+	printf("# %s: disk %s, %llu bytes, blocks of %u/%u\n", self->path,
+	       self->info.disk_name, self->info.capacity,
+	       self->info.logical_block_size, self->info.physical_block_size);
+	printf("# serial '%s', unique id type %u\n", self->info.serial,
+	       self->info.unique_id_type);
 	EXPECT_EQ(device_size(self->path), self->info.capacity);
 	EXPECT_LT(0, self->info.max_transfer);
 	EXPECT_EQ(ACCESS_READ, self->info.access);
@@ -74,7 +77,7 @@ TEST_F_TIMEOUT(device, contents_are_those_of_the_node, 120)
 	ASSERT_EQ(0, posix_memalign((void **)&direct, 4096, chunk));
 	for (pos = 0; pos < self->span; pos += len) {
 		uint64_t sum = 0, i;
-		query_t query;
+		struct iotarget_test_query query;
 
 		len = self->span - pos < chunk ? self->span - pos : chunk;
 		ASSERT_EQ(0, request_read(self->fd, slot, pos, len));
@@ -111,10 +114,10 @@ TEST_F(device, contents_of_a_numbered_stick)
 		}
 	}
 	close(node);
-	for (pos = 0; pos < self->span; pos += 1 << 20) {
-		for (at = 0, sum = 0; at < 1 << 20; at += sizeof(word))
+	for (pos = 0; pos < self->span; pos += MIB) {
+		for (at = 0, sum = 0; at < MIB; at += sizeof(word))
 			sum = iotarget_test_sum(sum, htole64(pos + at));
-		ASSERT_EQ(0, request_read(self->fd, 0, pos, 1 << 20));
+		ASSERT_EQ(0, request_read(self->fd, 0, pos, MIB));
 		ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 		ASSERT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 		EXPECT_EQ(sum, request_query(self->fd, 0).sum)
@@ -125,12 +128,12 @@ TEST_F(device, contents_of_a_numbered_stick)
 /* Only a machine that pretends to be one can be asked to stall its stick. */
 TEST_F(device, a_deadline_while_the_device_is_stalled)
 {
-	transfer_t arg = {
+	struct iotarget_test_transfer arg = {
 		.type = IOTARGET_TEST_READ, .pos = 0, .len = 65536,
 		.timeout_ms = 300, .linger_ms = 2500, .seed = SEED,
 	};
-	report_t report;
-	info_t info;
+	struct iotarget_test_report report;
+	struct iotarget_test_info info;
 
 	if (access("/dev/iotarget-host", W_OK) || getenv("IOTARGET_DEVICE"))
 		SKIP(return, "nobody to stall the stick");
@@ -147,7 +150,7 @@ TEST_F(device, a_deadline_while_the_device_is_stalled)
 	/* And a stop that finds it stalled. */
 	ASSERT_EQ(0, system("host stall usb0"));
 	ASSERT_EQ(0, system("host after 1500 resume usb0"));
-	ASSERT_EQ(0, request_read(self->fd, 0, 1 << 20, 65536));
+	ASSERT_EQ(0, request_read(self->fd, 0, MIB, 65536));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	EXPECT_EQ(-ETIMEDOUT, target_stop(self->fd, CANCEL_SENT, 300,
 					  &report));
@@ -161,7 +164,7 @@ TEST_F(device, a_deadline_while_the_device_is_stalled)
 TEST_F(device, holds_drains_and_purges)
 {
 	uint64_t bs = self->info.logical_block_size;
-	report_t report;
+	struct iotarget_test_report report;
 	unsigned int i;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
@@ -186,7 +189,7 @@ TEST_F(device, holds_drains_and_purges)
 TEST_F(device, closes_and_reopens)
 {
 	unsigned int i;
-	info_t info;
+	struct iotarget_test_info info;
 
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
@@ -202,11 +205,11 @@ TEST_F(device, closes_and_reopens)
 
 TEST_F_TIMEOUT(device, reads_under_load, 120)
 {
-	load_t load = {
+	struct iotarget_test_load_start load = {
 		.threads = 4, .depth = 8, .min_len = 4096, .max_len = 65536,
 		.span = self->span,
 	};
-	books_t books;
+	struct iotarget_test_load_stop books;
 	unsigned int i;
 
 	if (self->span < 65536)
@@ -229,7 +232,7 @@ TEST_F_TIMEOUT(device, reads_under_load, 120)
 TEST_F(device, writes)
 {
 	uint64_t bs = self->info.logical_block_size;
-	uint64_t len = self->span / 2 < (1 << 20) ? bs : 1 << 20;
+	uint64_t len = self->span / 2 < MIB ? bs : MIB;
 
 	if (!getenv("IOTARGET_DESTROY"))
 		SKIP(return, "IOTARGET_DESTROY is not set");
@@ -244,4 +247,4 @@ TEST_F(device, writes)
 	EXPECT_EQ(0, device_wrong(self->path, self->span - len, len, SEED));
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

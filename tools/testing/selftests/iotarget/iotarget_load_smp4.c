@@ -7,14 +7,16 @@
  *
  * Meant for a machine with four processors ("smp4"), right on any.
  */
+#include <stdatomic.h>
+
 #include "fixture.h"
 
 #define CYCLES		200
-#define SPAN		(16 << 20)
+#define SPAN		(16 * MIB)
 
 FIXTURE(load) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 	bool excused;
 };
 
@@ -35,11 +37,14 @@ static const struct nullb irq_disk = {
 
 FIXTURE_SETUP(load)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, variant->brd ? brd_disk() :
-		    nullb_make(variant->delay_ms ? &irq_disk : &fast_disk));
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, variant->brd ? brd_disk() :
+		    nullb_make(variant->delay_ms ? &irq_disk : &fast_disk)))
+		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, device_fill(self->path, 0, SPAN, SEED));
-	OPEN_TARGET(self->fd, "load-test", self->path);
+	self->fd = target_opened("load-test", self->path);
+	ASSERT_LE(0, self->fd);
 }
 
 FIXTURE_TEARDOWN(load)
@@ -48,9 +53,9 @@ FIXTURE_TEARDOWN(load)
 	ON_TIME();
 }
 
-static load_t four_threads(bool ordered)
+static struct iotarget_test_load_start four_threads(bool ordered)
 {
-	return (load_t){
+	return (struct iotarget_test_load_start){
 		.threads = 4, .depth = 16, .write_percent = 30,
 		.min_len = 4096, .max_len = 32768, .span = SPAN,
 		.bits = IOTARGET_TEST_LOAD_VERIFY |
@@ -62,7 +67,7 @@ static load_t four_threads(bool ordered)
 static bool runs(int fd, uint64_t more)
 {
 	uint64_t until = now_ms() + LONG_MS;
-	books_t begin, now;
+	struct iotarget_test_load_stop begin, now;
 
 	if (load_peek(fd, &begin))
 		return false;
@@ -76,43 +81,46 @@ static bool runs(int fd, uint64_t more)
 	return false;
 }
 
-static void show(const books_t *b)
+static void show(const struct iotarget_test_load_stop *b)
 {
-	printf("# accepted %llu, callbacks %llu: done %llu, failed %llu, never sent %llu, unknown %llu\n",
-	       b->accepted, b->callbacks, b->done, b->failed, b->never_sent,
-	       b->unknown);
-	printf("# cancelled %llu, timed out %llu, removed %llu; refused: shut %llu, latch %llu, other %llu\n",
-	       b->canceled, b->timed_out, b->removed, b->shut, b->latched,
-	       b->refused);
-	printf("# order: %llu starts watched, %llu held before one, %llu overtaken; quiet: %llu watched, %llu broken\n",
-	       b->starts, b->held, b->overtaken, b->quiets, b->unquiet);
+	printf("# accepted %llu, callbacks %llu", b->accepted, b->callbacks);
+	printf("; done %llu, failed %llu", b->done, b->failed);
+	printf("; never sent %llu, unknown %llu", b->never_sent, b->unknown);
+	printf("; cancelled %llu, timed out %llu, removed %llu\n",
+	       b->canceled, b->timed_out, b->removed);
+	printf("# refused: shut %llu, latch %llu", b->shut, b->latched);
+	printf(", expired %llu, other %llu\n", b->expired, b->refused);
+	printf("# starts watched %llu, held before one %llu, overtaken %llu\n",
+	       b->starts, b->held, b->overtaken);
+	printf("# quiet times watched %llu, broken %llu\n", b->quiets,
+	       b->unquiet);
 }
 
 /* What must hold at the end of every load (I1, I2, I5, I6). */
-#define CHECK_BOOKS(_books) do {					\
-	show(_books);							\
-	EXPECT_LT(0, (_books)->accepted);				\
-	EXPECT_EQ((_books)->accepted, (_books)->callbacks);		\
-	EXPECT_EQ(0, (_books)->lost);					\
-	EXPECT_EQ(0, (_books)->doubles);				\
-	EXPECT_EQ(0, (_books)->uninvited);				\
-	EXPECT_EQ(0, (_books)->inconsistent);				\
-	EXPECT_EQ(0, (_books)->wrong_data);				\
-	EXPECT_EQ(0, (_books)->failed);					\
-	EXPECT_EQ(0, (_books)->unknown);				\
-	EXPECT_EQ(0, (_books)->refused)					\
-		TH_LOG("refused with %lld", (_books)->last_refusal);	\
-	EXPECT_EQ((_books)->callbacks,					\
-		  (_books)->done + (_books)->never_sent);		\
-	EXPECT_EQ(0, (_books)->overtaken);				\
-	EXPECT_EQ(0, (_books)->unquiet);				\
-} while (0)
+static void check_books(struct __test_metadata *_metadata,
+			const struct iotarget_test_load_stop *b)
+{
+	show(b);
+	EXPECT_LT(0, b->accepted);
+	EXPECT_EQ(b->accepted, b->callbacks);
+	EXPECT_EQ(0, b->lost);
+	EXPECT_EQ(0, b->doubles);
+	EXPECT_EQ(0, b->uninvited);
+	EXPECT_EQ(0, b->inconsistent);
+	EXPECT_EQ(0, b->wrong_data);
+	EXPECT_EQ(0, b->failed);
+	EXPECT_EQ(0, b->unknown);
+	EXPECT_EQ(0, b->refused) TH_LOG("refused with %lld", b->last_refusal);
+	EXPECT_EQ(b->callbacks, b->done + b->never_sent);
+	EXPECT_EQ(0, b->overtaken);
+	EXPECT_EQ(0, b->unquiet);
+}
 
 TEST_F_TIMEOUT(load, cycles_of_everything, 200)
 {
-	load_t load = four_threads(!variant->delay_ms);
-	books_t books;
-	info_t info;
+	struct iotarget_test_load_start load = four_threads(!variant->delay_ms);
+	struct iotarget_test_load_stop books;
+	struct iotarget_test_info info;
 	unsigned int i;
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
@@ -136,7 +144,7 @@ TEST_F_TIMEOUT(load, cycles_of_everything, 200)
 		ASSERT_EQ(0, target_reopen(self->fd));
 	}
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
-	CHECK_BOOKS(&books);
+	check_books(_metadata, &books);
 	EXPECT_LT(0, books.never_sent);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(0, info.sent + info.pended + info.ignored + info.closing);
@@ -145,8 +153,8 @@ TEST_F_TIMEOUT(load, cycles_of_everything, 200)
 /* I5, and how long Start takes with everybody sending. */
 TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 {
-	load_t load = four_threads(!variant->delay_ms);
-	books_t books;
+	struct iotarget_test_load_start load = four_threads(!variant->delay_ms);
+	struct iotarget_test_load_stop books;
 	unsigned int i;
 
 	load.min_len = 4096;
@@ -160,14 +168,15 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 		ASSERT_EQ(0, target_start(self->fd));
 		ASSERT_TRUE(runs(self->fd, 200)) TH_LOG("cycle %u", i);
 	}
-	for (i = 0; i < CYCLES; i++) {
+	/* And often, for a sender that slips through a gate that is shut. */
+	for (i = 0; !variant->delay_ms && i < 3 * CYCLES; i++) {
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
 		sleep_ms(1);
 		ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 	}
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
-	CHECK_BOOKS(&books);
+	check_books(_metadata, &books);
 	if (!variant->delay_ms) {
 		EXPECT_LT(CYCLES, books.starts);
 		EXPECT_LT(0, books.held);
@@ -178,9 +187,9 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 /* I1: timers and cancellers against completion, stop, start and purge. */
 TEST_F_TIMEOUT(load, timeouts_and_cancels_race, 120)
 {
-	load_t load = four_threads(false);
+	struct iotarget_test_load_start load = four_threads(false);
 	unsigned int i;
-	books_t books;
+	struct iotarget_test_load_stop books;
 
 	load.timeout_percent = 50;
 	load.timeout_ms = 1;
@@ -198,7 +207,7 @@ TEST_F_TIMEOUT(load, timeouts_and_cancels_race, 120)
 		ASSERT_EQ(0, target_start(self->fd));
 	}
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
-	CHECK_BOOKS(&books);
+	check_books(_metadata, &books);
 	EXPECT_LT(0, books.cancels);
 	EXPECT_LT(0, books.timed_out);
 	EXPECT_LT(0, books.canceled);
@@ -206,7 +215,7 @@ TEST_F_TIMEOUT(load, timeouts_and_cancels_race, 120)
 
 struct toggler {
 	int		fd;
-	volatile bool	go;
+	atomic_bool	go;
 	unsigned int	bad;
 	int		last;
 	pthread_t	thread;
@@ -259,8 +268,8 @@ static void *toggle(void *data)
 TEST_F_TIMEOUT(load, transitions_race_each_other, 120)
 {
 	struct toggler togglers[4];
-	load_t load = four_threads(false);
-	books_t books;
+	struct iotarget_test_load_start load = four_threads(false);
+	struct iotarget_test_load_stop books;
 	unsigned int i;
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
@@ -284,19 +293,19 @@ TEST_F_TIMEOUT(load, transitions_race_each_other, 120)
 	ASSERT_EQ(0, target_start(self->fd));
 	EXPECT_TRUE(runs(self->fd, 100));
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
-	CHECK_BOOKS(&books);
+	check_books(_metadata, &books);
 }
 
 TEST_F(load, deleted_under_load)
 {
-	load_t load = four_threads(false);
-	books_t books;
+	struct iotarget_test_load_start load = four_threads(false);
+	struct iotarget_test_load_stop books;
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
 	ASSERT_TRUE(runs(self->fd, 200));
 	ASSERT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
-	CHECK_BOOKS(&books);
+	check_books(_metadata, &books);
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

@@ -13,13 +13,15 @@
 
 FIXTURE(module) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 };
 
 FIXTURE_SETUP(module)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, nullb_make(&fast_disk));
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, nullb_make(&fast_disk)))
+		SKIP(return, "%s", device_reason());
 	self->fd = target_new("module-test", 0);
 	ASSERT_LE(0, self->fd);
 }
@@ -65,8 +67,8 @@ TEST_F(module, an_open_target_pins_its_owner)
 				 SHARE_BOTH));
 	EXPECT_LT(closed, client_refs());
 	EXPECT_EQ(-1, syscall(SYS_delete_module, "iotarget_test", O_NONBLOCK));
-	EXPECT_TRUE(errno == EBUSY || errno == EAGAIN) TH_LOG("%s",
-							 strerror(errno));
+	EXPECT_TRUE(errno == EBUSY || errno == EAGAIN)
+		TH_LOG("%s", strerror(errno));
 	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
 	EXPECT_TRUE(refs_become(closed));
 	/* Every kind of end lets go. */
@@ -84,11 +86,12 @@ TEST_F(module, an_open_target_pins_its_owner)
 TEST_F(module, a_request_that_is_out_pins_its_owner)
 {
 	long closed = client_refs();
-	char slow[64];
+	char slow[DEVICE_PATH];
 
 	if (closed < 0)
 		SKIP(return, "no %s", CLIENT_REFS);
-	NEED_DEVICE(slow, nullb_make(&slow_disk));
+	if (!got_device(slow, nullb_make(&slow_disk)))
+		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, target_open(self->fd, slow, ACCESS_BOTH, SHARE_BOTH));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
@@ -282,4 +285,4 @@ TEST_F(module, nothing_is_left_over)
 	fclose(f);
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

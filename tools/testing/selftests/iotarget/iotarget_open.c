@@ -7,13 +7,15 @@
 
 FIXTURE(target) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 };
 
 FIXTURE_SETUP(target)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, nullb_make(&fast_disk));
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, nullb_make(&fast_disk)))
+		SKIP(return, "%s", device_reason());
 	self->fd = target_new("open-test", 0);
 	ASSERT_LE(0, self->fd);
 }
@@ -56,7 +58,7 @@ static int open_file(int fd, const char *path, int flags)
 
 TEST_F(target, f02_create_needs_no_device)
 {
-	info_t info;
+	struct iotarget_test_info info;
 
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 	ASSERT_EQ(0, target_info(self->fd, &info));
@@ -68,7 +70,7 @@ TEST_F(target, f02_create_needs_no_device)
 
 TEST_F(target, ids_are_never_given_twice)
 {
-	info_t first, second;
+	struct iotarget_test_info first, second;
 	int fd = target_new("open-test", 0);
 
 	ASSERT_LE(0, fd);
@@ -110,7 +112,7 @@ TEST_F(target, f03_f08_open_by_file)
 
 TEST_F(target, f03_a_files_access_is_the_targets)
 {
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDONLY));
 	ASSERT_EQ(0, target_info(self->fd, &info));
@@ -137,7 +139,7 @@ TEST_F(target, f04_path_is_copied)
 
 TEST_F(target, f07_reopen_after_path)
 {
-	info_t info;
+	struct iotarget_test_info info;
 
 	EXPECT_GT(0, target_reopen(self->fd));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
@@ -179,7 +181,7 @@ TEST_F(target, f07_a_failed_open_leaves_the_parameters)
 
 TEST_F(target, f05_second_open_disturbs_nothing)
 {
-	info_t before, after;
+	struct iotarget_test_info before, after;
 
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
@@ -236,31 +238,33 @@ TEST_F(target, bad_paths_and_f06_reusable_after_each)
 
 TEST_F(target, bad_open_parameters)
 {
-	struct iotarget_test_open good = {
-		.type = OPEN_PATH, .access = ACCESS_BOTH, .share = SHARE_BOTH,
+	static const struct iotarget_test_open wrong[] = {
+		{ .type = 0, .access = ACCESS_READ },
+		{ .type = OPEN_REOPEN + 1, .access = ACCESS_READ },
+		{ .type = OPEN_PATH },
+		{ .type = OPEN_PATH, .access = 0x4 | ACCESS_READ },
+		{ .type = OPEN_PATH, .access = ACCESS_READ, .flags = 1 },
+		{ .type = OPEN_PATH, .access = ACCESS_READ, .share = 0x4 },
+		{ .type = OPEN_PATH, .access = ACCESS_READ,
+		  .bits = IOTARGET_TEST_NULL_PATH },
+		{ .type = OPEN_PATH, .access = ACCESS_READ,
+		  .bits = IOTARGET_TEST_BAD_RESERVED },
+		{ .type = OPEN_PATH, .access = ACCESS_READ,
+		  .timeout_ms = MAX_TIMEOUT_MS + 1 },
+		{ .type = OPEN_PATH, .access = ACCESS_READ,
+		  .timeout_ms = FOREVER },
 	};
 	struct iotarget_test_open arg;
 	unsigned int i;
 
-	snprintf(good.path, sizeof(good.path), "%s", self->path);
-	for (i = 0; i < 9; i++) {
-		arg = good;
-		switch (i) {
-		case 0: arg.type = 0; break;
-		case 1: arg.type = OPEN_REOPEN + 1; break;
-		case 2: arg.flags = 1; break;
-		case 3: arg.access = 0; break;
-		case 4: arg.access = 0x4 | ACCESS_READ; break;
-		case 5: arg.share = 0x4; break;
-		case 6: arg.bits = IOTARGET_TEST_NULL_PATH; break;
-		case 7: arg.bits = IOTARGET_TEST_BAD_RESERVED; break;
-		case 8: arg.timeout_ms = MAX_TIMEOUT_MS + 1; break;
-		}
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		arg = wrong[i];
+		snprintf(arg.path, sizeof(arg.path), "%s", self->path);
 		EXPECT_EQ(-EINVAL, target_open_raw(self->fd, &arg))
-			TH_LOG("variant %u", i);
+			TH_LOG("row %u", i);
 		EXPECT_EQ(CLOSED, target_state(self->fd));
 	}
-	EXPECT_EQ(0, target_open_raw(self->fd, &good));
+	EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_READ, 0));
 }
 
 TEST_F(target, bad_device_number)
@@ -278,9 +282,10 @@ TEST_F(target, bad_device_number)
 
 TEST_F(target, empty_device)
 {
-	char path[64];
+	char path[DEVICE_PATH];
 
-	NEED_DEVICE(path, loop_empty());
+	if (!got_device(path, loop_empty()))
+		SKIP(return, "%s", device_reason());
 	EXPECT_EQ(-ENOMEDIUM, target_open(self->fd, path, ACCESS_READ,
 					  SHARE_BOTH));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
@@ -288,7 +293,7 @@ TEST_F(target, empty_device)
 
 TEST_F(target, read_only_device_opened_for_writing)
 {
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, device_read_only(self->path, true));
 	EXPECT_EQ(-EACCES, target_open(self->fd, self->path, ACCESS_BOTH,
@@ -303,10 +308,11 @@ TEST_F(target, read_only_device_opened_for_writing)
 
 TEST_F(target, write_protected_scsi_disk)
 {
-	char path[64];
+	char path[DEVICE_PATH];
 	int ret;
 
-	NEED_DEVICE(path, scsi_debug_disk());
+	if (!got_device(path, scsi_debug_disk()))
+		SKIP(return, "%s", device_reason());
 	ret = scsi_debug_protect(true);
 	if (ret || device_sysfs(path, "ro") != 1) {
 		scsi_debug_protect(false);
@@ -324,9 +330,10 @@ TEST_F(target, write_protected_scsi_disk)
 
 TEST_F(target, read_only_loop)
 {
-	char path[64];
+	char path[DEVICE_PATH];
 
-	NEED_DEVICE(path, loop_disk(1, true));
+	if (!got_device(path, loop_disk(1, true)))
+		SKIP(return, "%s", device_reason());
 	EXPECT_EQ(-EACCES, target_open(self->fd, path, ACCESS_WRITE,
 				       SHARE_BOTH));
 	EXPECT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
@@ -335,7 +342,7 @@ TEST_F(target, read_only_loop)
 TEST_F(target, f11_f12_known_while_open_only)
 {
 	struct stat st;
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
@@ -352,8 +359,8 @@ TEST_F(target, f11_f12_known_while_open_only)
 		  info.logical_block_size);
 	EXPECT_EQ(device_sysfs(self->path, "queue/physical_block_size"),
 		  info.physical_block_size);
-	EXPECT_EQ(device_sysfs(self->path, "queue/max_sectors_kb") * 1024,
-		  info.max_transfer);
+	EXPECT_EQ(device_sysfs(self->path, "queue/max_sectors_kb"),
+		  info.max_transfer / 1024);
 	EXPECT_EQ(device_sysfs(self->path, "queue/rotational"),
 		  info.rotational);
 	EXPECT_EQ(device_sysfs(self->path, "removable"), info.removable);
@@ -371,10 +378,11 @@ TEST_F(target, f11_f12_known_while_open_only)
 
 TEST_F(target, f12_identity_of_a_scsi_disk)
 {
-	char path[64];
-	info_t info;
+	char path[DEVICE_PATH];
+	struct iotarget_test_info info;
 
-	NEED_DEVICE(path, scsi_debug_disk());
+	if (!got_device(path, scsi_debug_disk()))
+		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_NE(0, info.unique_id_type);
@@ -429,7 +437,7 @@ TEST_F(target, delete_is_final)
 
 TEST_F(target, f13_cleanup_sees_what_is_held)
 {
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
@@ -471,4 +479,4 @@ TEST_F(target, destroy_is_called_once)
 	EXPECT_EQ(20, after.destroyed - before.destroyed);
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

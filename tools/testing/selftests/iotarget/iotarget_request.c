@@ -3,18 +3,23 @@
  * Requests: formatting, the options of a send, callbacks, cancelling, sending
  * again, and every wrong use of them.
  */
+#include <stdatomic.h>
+
 #include "fixture.h"
 
 FIXTURE(request) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 };
 
 FIXTURE_SETUP(request)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, nullb_make(&fast_disk));
-	OPEN_TARGET(self->fd, "request-test", self->path);
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, nullb_make(&fast_disk)))
+		SKIP(return, "%s", device_reason());
+	self->fd = target_opened("request-test", self->path);
+	ASSERT_LE(0, self->fd);
 }
 
 FIXTURE_TEARDOWN(request)
@@ -23,9 +28,9 @@ FIXTURE_TEARDOWN(request)
 	ON_TIME();
 }
 
-static format_t read_format(unsigned int slot, unsigned int bits)
+static struct iotarget_test_format read_format(unsigned int slot, unsigned int bits)
 {
-	return (format_t){
+	return (struct iotarget_test_format){
 		.slot = slot, .type = IOTARGET_TEST_READ, .size = 4096,
 		.memory = IOTARGET_TEST_MEM_KMALLOC, .bits = bits,
 		.seed = SEED,
@@ -50,10 +55,11 @@ TEST_F(request, f17_write_refused_on_a_target_for_reading)
 
 TEST_F(request, f17_f33_another_targets_request)
 {
-	send_t send = { .slot = 0 };
+	struct iotarget_test_send send = { .slot = 0 };
 	int other;
 
-	OPEN_TARGET(other, "request-other", self->path);
+	other = target_opened("request-other", self->path);
+	ASSERT_LE(0, other);
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	send.other_fd = other;
 	EXPECT_EQ(-EINVAL, request_send_raw(self->fd, &send));
@@ -98,8 +104,8 @@ TEST_F(request, f22_a_refused_send_can_be_repeated)
 
 TEST_F(request, f23_f34_sent_again_from_the_callback)
 {
-	send_t send = { .other_fd = -1, .resends = 1000 };
-	query_t query;
+	struct iotarget_test_send send = { .other_fd = -1, .resends = 1000 };
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, device_fill(self->path, 0, 4096, SEED));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
@@ -115,9 +121,9 @@ TEST_F(request, f23_f34_sent_again_from_the_callback)
 
 TEST_F(request, f23_stop_and_purge_amid_sends_from_the_callback)
 {
-	send_t send = { .other_fd = -1, .resends = 1000000000 };
+	struct iotarget_test_send send = { .other_fd = -1, .resends = 1000000000 };
 	unsigned int i;
-	query_t query;
+	struct iotarget_test_query query;
 
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(0, request_read(self->fd, i, 0, 4096));
@@ -140,7 +146,7 @@ TEST_F(request, f23_stop_and_purge_amid_sends_from_the_callback)
 
 TEST_F(request, f23_freed_by_its_callback)
 {
-	format_t arg = read_format(0, IOTARGET_TEST_HEAP |
+	struct iotarget_test_format arg = read_format(0, IOTARGET_TEST_HEAP |
 				      IOTARGET_TEST_FREE_IN_CALLBACK);
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
@@ -152,7 +158,7 @@ TEST_F(request, f23_freed_by_its_callback)
 
 TEST_F(request, f24_callback_must_be_set_again)
 {
-	format_t arg = read_format(0, 0);
+	struct iotarget_test_format arg = read_format(0, 0);
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
@@ -167,7 +173,7 @@ TEST_F(request, f24_callback_must_be_set_again)
 
 TEST_F(request, f25_what_a_request_tells)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, request_write(self->fd, 0, 8192, 4096));
 	query = request_query(self->fd, 0);
@@ -213,7 +219,7 @@ TEST_F(request, f26_bad_options)
 
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	for (i = 0; i < ARRAY_SIZE(mixes); i++) {
-		send_t send = {
+		struct iotarget_test_send send = {
 			.flags = mixes[i].flags, .timeout_ms = mixes[i].ms,
 			.deadline_ns = mixes[i].deadline_ns,
 			.bits = mixes[i].bits, .other_fd = -1,
@@ -230,7 +236,9 @@ TEST_F(request, f26_bad_options)
 
 TEST_F(request, f26_no_parameters_are_the_usual_ones)
 {
-	send_t send = { .other_fd = -1, .bits = IOTARGET_TEST_NULL_PARAMS };
+	struct iotarget_test_send send = {
+		.other_fd = -1, .bits = IOTARGET_TEST_NULL_PARAMS,
+	};
 
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	EXPECT_EQ(0, request_send_raw(self->fd, &send));
@@ -239,15 +247,16 @@ TEST_F(request, f26_no_parameters_are_the_usual_ones)
 
 TEST_F(request, f27_send_and_forget)
 {
-	format_t arg = {
+	struct iotarget_test_format arg = {
 		.type = IOTARGET_TEST_WRITE, .size = 4096, .seed = SEED,
 		.memory = IOTARGET_TEST_MEM_KMALLOC,
 		.bits = IOTARGET_TEST_HEAP | IOTARGET_TEST_NO_CALLBACK,
 	};
-	send_t atomic = {
+	struct iotarget_test_send atomic = {
 		.slot = 1, .flags = SEND_AND_FORGET | SEND_ATOMIC,
 		.bits = IOTARGET_TEST_ATOMIC, .other_fd = -1,
 	};
+	unsigned int i;
 
 	ASSERT_EQ(0, device_fill(self->path, 0, 8192, SEED + 1));
 	ASSERT_EQ(0, request_format(self->fd, &arg));
@@ -256,13 +265,16 @@ TEST_F(request, f27_send_and_forget)
 	arg.pos = 4096;
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	EXPECT_EQ(0, request_send_raw(self->fd, &atomic));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	/* Nobody tells when it is done; until a worker has sent it, it is held. */
+	for (i = 0; i < 100 && device_wrong(self->path, 0, 8192, SEED); i++)
+		sleep_ms(10);
 	EXPECT_EQ(0, device_wrong(self->path, 0, 8192, SEED));
+	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
 }
 
 TEST_F(request, f27_only_from_the_heap_without_a_callback)
 {
-	format_t arg = read_format(0, IOTARGET_TEST_NO_CALLBACK);
+	struct iotarget_test_format arg = read_format(0, IOTARGET_TEST_NO_CALLBACK);
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	EXPECT_EQ(-EINVAL, request_send(self->fd, 0, SEND_AND_FORGET, 0));
@@ -273,7 +285,7 @@ TEST_F(request, f27_only_from_the_heap_without_a_callback)
 
 TEST_F(request, f28_f30_synchronous)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, device_fill(self->path, 0, 4096, SEED));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
@@ -311,7 +323,7 @@ TEST_F(request, f31_double_send_is_loud)
 
 TEST_F(request, outstanding_requests_are_left_alone)
 {
-	format_t arg = read_format(0, IOTARGET_TEST_HEAP);
+	struct iotarget_test_format arg = read_format(0, IOTARGET_TEST_HEAP);
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
 	ASSERT_EQ(0, request_format(self->fd, &arg));
@@ -331,7 +343,7 @@ TEST_F(request, outstanding_requests_are_left_alone)
 
 TEST_F(request, f59_cancel_of_a_held_request)
 {
-	query_t query;
+	struct iotarget_test_query query;
 	unsigned int i;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
@@ -377,7 +389,7 @@ TEST_F(request, f59_cancel_in_atomic_context)
 
 TEST_F(request, f61_the_latch)
 {
-	format_t again = read_format(0, IOTARGET_TEST_KEEP);
+	struct iotarget_test_format again = read_format(0, IOTARGET_TEST_KEEP);
 
 	/* Cancelled before it was sent. */
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
@@ -404,8 +416,9 @@ TEST_F(request, f61_the_latch)
 
 struct racer {
 	int		fd;
-	unsigned int	rounds;
-	volatile bool	go;
+	atomic_bool	go;
+	atomic_uint	round;		/* set by the sender */
+	atomic_uint	cancelled;	/* the last one cancelled */
 };
 
 static void *cancel_all(void *data)
@@ -421,9 +434,9 @@ TEST_F(request, f62_f63_f66_cancel_against_send_and_completion)
 {
 	struct racer racer = { .fd = self->fd, .go = true };
 	unsigned int i, refused = 0, canceled = 0, done = 0, ms;
-	format_t arg = read_format(0, 0);
+	struct iotarget_test_format arg = read_format(0, 0);
 	pthread_t thread;
-	query_t query;
+	struct iotarget_test_query query;
 	int ret;
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
@@ -458,4 +471,63 @@ TEST_F(request, f62_f63_f66_cancel_against_send_and_completion)
 	EXPECT_EQ(0, request_query(self->fd, 0).doubles);
 }
 
-IOTARGET_MAIN
+static void *cancel_once_a_round(void *data)
+{
+	struct racer *racer = data;
+	unsigned int round = 0, spin;
+
+	while (racer->go) {
+		if (racer->round == round)
+			continue;
+		round = racer->round;
+		for (spin = 0; spin < round % 64 * 16; spin++)
+			(void)racer->go;
+		request_cancel(racer->fd, 0);
+		racer->cancelled = round;
+	}
+	return NULL;
+}
+
+/* One cancel is enough, wherever it meets the send. */
+TEST_F(request, f63_one_cancel_against_a_send_that_is_held)
+{
+	struct iotarget_test_format arg = read_format(0, 0);
+	unsigned int round, refused = 0, canceled = 0;
+	struct racer racer = { .fd = self->fd };
+	struct iotarget_test_query query;
+	uint64_t expected = 0;
+	pthread_t thread;
+	int ret;
+
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, request_format(self->fd, &arg));
+	arg.bits = IOTARGET_TEST_KEEP | IOTARGET_TEST_REUSE;
+	racer.go = true;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, cancel_once_a_round,
+				    &racer));
+	for (round = 1; round <= 3000; round++) {
+		ASSERT_EQ(0, request_format(self->fd, &arg));
+		racer.round = round;
+		ret = request_send(self->fd, 0, 0, 0);
+		while (racer.cancelled != round)
+			;
+		if (ret) {
+			ASSERT_EQ(-ECANCELED, ret);
+			refused++;
+			continue;
+		}
+		ASSERT_EQ(0, request_called_back(self->fd, 0, ++expected,
+						 1000));
+		query = request_query(self->fd, 0);
+		EXPECT_EQ(-ECANCELED, query.status);
+		EXPECT_EQ(NEVER_SENT, query.outcome);
+		canceled++;
+	}
+	racer.go = false;
+	pthread_join(thread, NULL);
+	TH_LOG("%u refused, %u cancelled", refused, canceled);
+	EXPECT_EQ(expected, request_query(self->fd, 0).callbacks);
+	EXPECT_EQ(0, request_query(self->fd, 0).doubles);
+}
+
+TEST_HARNESS_MAIN

@@ -7,14 +7,17 @@
 
 FIXTURE(state) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 };
 
 FIXTURE_SETUP(state)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, nullb_make(&fast_disk));
-	OPEN_TARGET(self->fd, "state-test", self->path);
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, nullb_make(&fast_disk)))
+		SKIP(return, "%s", device_reason());
+	self->fd = target_opened("state-test", self->path);
+	ASSERT_LE(0, self->fd);
 }
 
 FIXTURE_TEARDOWN(state)
@@ -80,33 +83,45 @@ static int reach(int fd, unsigned int state, const char *path)
 	return 0;
 }
 
+/* A row of the state table: what each call returns, and the state after it. */
 struct row {
 	unsigned int	state;
-	struct {
-		int		ret;
-		unsigned int	next;
-	} calls[NR_CALLS];
+	int		ret[NR_CALLS];
+	unsigned int	next[NR_CALLS];
 };
 
-#define OK(_next)	{ 0, _next }
-#define SHUT(_same)	{ -ESHUTDOWN, _same }
-#define OPEN_ROW	OK(STARTED), OK(STARTED), OK(STOPPED), OK(STOPPED), \
-			OK(STOPPED), OK(PURGED), OK(PURGED)
-#define SHUT_ROW(_same)	SHUT(_same), SHUT(_same), SHUT(_same), SHUT(_same), \
-			SHUT(_same), SHUT(_same), SHUT(_same)
-#define CLOSE_ROW	OK(CLOSED), OK(CLOSED_FOR_QUERY_REMOVE), OK(DELETED)
+#define QUERY_CLOSED CLOSED_FOR_QUERY_REMOVE
 
 static const struct row table[] = {
-	{ STARTED, { OPEN_ROW, { -EBUSY, STARTED }, CLOSE_ROW } },
-	{ STOPPED, { OPEN_ROW, { -EBUSY, STOPPED }, CLOSE_ROW } },
-	{ PURGED, { OPEN_ROW, { -EBUSY, PURGED }, CLOSE_ROW } },
-	{ CLOSED, { SHUT_ROW(CLOSED), OK(STARTED), OK(CLOSED), OK(CLOSED),
-		    OK(DELETED) } },
-	{ CLOSED_FOR_QUERY_REMOVE, {
-		    SHUT_ROW(CLOSED_FOR_QUERY_REMOVE), OK(STARTED),
-		    OK(CLOSED), OK(CLOSED), OK(DELETED) } },
-	{ DELETED, { SHUT_ROW(DELETED), SHUT(DELETED), SHUT(DELETED),
-		     SHUT(DELETED), SHUT(DELETED) } },
+	{ STARTED,
+	  { 0, 0, 0, 0, 0, 0, 0, -EBUSY, 0, 0, 0 },
+	  { STARTED, STARTED, STOPPED, STOPPED, STOPPED, PURGED, PURGED,
+	    STARTED, CLOSED, QUERY_CLOSED, DELETED } },
+	{ STOPPED,
+	  { 0, 0, 0, 0, 0, 0, 0, -EBUSY, 0, 0, 0 },
+	  { STARTED, STARTED, STOPPED, STOPPED, STOPPED, PURGED, PURGED,
+	    STOPPED, CLOSED, QUERY_CLOSED, DELETED } },
+	{ PURGED,
+	  { 0, 0, 0, 0, 0, 0, 0, -EBUSY, 0, 0, 0 },
+	  { STARTED, STARTED, STOPPED, STOPPED, STOPPED, PURGED, PURGED,
+	    PURGED, CLOSED, QUERY_CLOSED, DELETED } },
+	{ CLOSED,
+	  { -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN,
+	    -ESHUTDOWN, -ESHUTDOWN, 0, 0, 0, 0 },
+	  { CLOSED, CLOSED, CLOSED, CLOSED, CLOSED, CLOSED, CLOSED,
+	    STARTED, CLOSED, CLOSED, DELETED } },
+	{ QUERY_CLOSED,
+	  { -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN,
+	    -ESHUTDOWN, -ESHUTDOWN, 0, 0, 0, 0 },
+	  { QUERY_CLOSED, QUERY_CLOSED, QUERY_CLOSED, QUERY_CLOSED,
+	    QUERY_CLOSED, QUERY_CLOSED, QUERY_CLOSED,
+	    STARTED, CLOSED, CLOSED, DELETED } },
+	{ DELETED,
+	  { -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN,
+	    -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN, -ESHUTDOWN,
+	    -ESHUTDOWN },
+	  { DELETED, DELETED, DELETED, DELETED, DELETED, DELETED, DELETED,
+	    DELETED, DELETED, DELETED, DELETED } },
 };
 
 TEST_F(state, f43_f49_f50_f58_every_call_in_every_state)
@@ -120,11 +135,11 @@ TEST_F(state, f43_f49_f50_f58_every_call_in_every_state)
 			ASSERT_LE(0, fd);
 			ASSERT_EQ(0, reach(fd, table[i].state, self->path));
 			ASSERT_EQ(table[i].state, target_state(fd));
-			EXPECT_EQ(table[i].calls[call].ret,
+			EXPECT_EQ(table[i].ret[call],
 				  make(fd, call, self->path))
 				TH_LOG("%s while %s", call_names[call],
 				       state_name(table[i].state));
-			EXPECT_EQ(table[i].calls[call].next, target_state(fd))
+			EXPECT_EQ(table[i].next[call], target_state(fd))
 				TH_LOG("%s while %s", call_names[call],
 				       state_name(table[i].state));
 			close(fd);
@@ -214,9 +229,9 @@ TEST_F(state, f38_f39_f40_sends_in_every_state)
 TEST_F(state, f38_f41_held_in_order_sent_in_order)
 {
 	unsigned int i;
-	query_t last = {}, query;
-	report_t report;
-	info_t info;
+	struct iotarget_test_query last = {}, query;
+	struct iotarget_test_report report;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, &report));
 	EXPECT_EQ(0, report.pended);
@@ -245,7 +260,7 @@ TEST_F(state, f38_f41_held_in_order_sent_in_order)
 
 TEST_F(state, f41_start_and_wait_waits_for_the_drain)
 {
-	report_t report;
+	struct iotarget_test_report report;
 	unsigned int i;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
@@ -259,8 +274,8 @@ TEST_F(state, f41_start_and_wait_waits_for_the_drain)
 
 TEST_F(state, f48_purge_fails_what_is_held)
 {
-	query_t last = {}, query;
-	report_t report;
+	struct iotarget_test_query last = {}, query;
+	struct iotarget_test_report report;
 	unsigned int i;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
@@ -286,7 +301,7 @@ TEST_F(state, f48_purge_fails_what_is_held)
 
 TEST_F(state, f51_close_fails_what_is_held)
 {
-	report_t report;
+	struct iotarget_test_report report;
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
 	ASSERT_EQ(0, send_read(self->fd, 0, 0));
@@ -299,7 +314,7 @@ TEST_F(state, f51_close_fails_what_is_held)
 TEST_F(state, f42_stopped_again_while_draining)
 {
 	unsigned int i, j;
-	query_t query;
+	struct iotarget_test_query query;
 
 	/* Whatever the drain has reached, the rest is held, at the front. */
 	for (j = 0; j < 50; j++) {
@@ -323,7 +338,7 @@ TEST_F(state, f42_stopped_again_while_draining)
 TEST_F(state, f42_purged_while_draining)
 {
 	unsigned int i, j, never = 0;
-	query_t query;
+	struct iotarget_test_query query;
 
 	for (j = 0; j < 50; j++) {
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
@@ -367,7 +382,7 @@ TEST_F(state, f56_unknown_actions)
 TEST_F(state, huge_timeouts)
 {
 	const unsigned int ms = MAX_TIMEOUT_MS + 1;
-	transfer_t out;
+	struct iotarget_test_transfer out;
 
 	late_calls_excused(true);
 	EXPECT_EQ(-EINVAL, target_stop(self->fd, WAIT_FOR_SENT, ms, NULL));
@@ -500,7 +515,7 @@ static int atomic_control(int fd, unsigned int op, unsigned int action)
 
 TEST_F(state, f57_not_waiting_in_atomic_context)
 {
-	send_t send = {
+	struct iotarget_test_send send = {
 		.flags = SEND_ATOMIC, .bits = IOTARGET_TEST_ATOMIC,
 		.other_fd = -1,
 	};
@@ -532,4 +547,4 @@ TEST_F(state, f57_not_waiting_in_atomic_context)
 	EXPECT_EQ(0, request_query(self->fd, 0).callbacks);
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

@@ -7,8 +7,8 @@
 #include "fixture.h"
 
 #define SHORT_MS	200
-#define BASE		(1 << 20)
-#define BUDGET		(1 << 20)
+#define BASE		MIB
+#define BUDGET		MIB
 
 /* With a cache to flush; a flush of any other disk is over at once. */
 static const struct nullb slow_cache = {
@@ -18,17 +18,20 @@ static const struct nullb slow_cache = {
 
 FIXTURE(timed) {
 	int fd;
-	char path[64];
+	char path[DEVICE_PATH];
 };
 
 FIXTURE_SETUP(timed)
 {
-	NEED_MODULE();
-	NEED_DEVICE(self->path, nullb_make(&slow_disk));
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (!got_device(self->path, nullb_make(&slow_disk)))
+		SKIP(return, "%s", device_reason());
 	self->fd = target_new("timeout-test", BUDGET);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
+	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 }
 
 FIXTURE_TEARDOWN(timed)
@@ -50,7 +53,7 @@ static int stop(int fd)
 
 TEST_F(timed, f64_held_request_times_out)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
@@ -69,7 +72,7 @@ TEST_F(timed, f64_held_request_times_out)
 
 TEST_F(timed, f64_f65_late_success_stays_success)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, prepare(self->path, SEED));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
@@ -87,7 +90,7 @@ TEST_F(timed, f64_f65_late_success_stays_success)
 
 TEST_F(timed, f67_the_limit_goes_on_after_the_start)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	/* Documented improvement: the limit counts from the send throughout. */
 	ASSERT_EQ(0, stop(self->fd));
@@ -117,11 +120,11 @@ TEST_F(timed, f69_zero_never_fires)
 
 TEST_F(timed, f69_absolute_deadlines)
 {
-	send_t send = {
+	struct iotarget_test_send send = {
 		.flags = SEND_DEADLINE, .deadline_ns = SHORT_MS * 1000000LL,
 		.other_fd = -1,
 	};
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
@@ -143,7 +146,7 @@ TEST_F(timed, f69_absolute_deadlines)
 
 TEST_F(timed, f70_purged_before_its_time)
 {
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
@@ -158,12 +161,12 @@ TEST_F(timed, f70_purged_before_its_time)
 
 TEST_F(timed, f60_f71_cancel_of_what_the_disk_has)
 {
-	format_t again = {
+	struct iotarget_test_format again = {
 		.type = IOTARGET_TEST_READ, .pos = BASE, .size = 4096,
 		.memory = IOTARGET_TEST_MEM_KMALLOC,
 		.bits = IOTARGET_TEST_KEEP,
 	};
-	query_t query;
+	struct iotarget_test_query query;
 
 	ASSERT_EQ(0, prepare(self->path, SEED));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
@@ -213,7 +216,7 @@ TEST_F(timed, f29_synchronous_until_the_start)
 
 TEST_F(timed, f68_synchronous_and_still_with_the_disk)
 {
-	send_t send = {
+	struct iotarget_test_send send = {
 		.flags = SEND_SYNCHRONOUS | SEND_DEADLINE,
 		.deadline_ns = SHORT_MS * 1000000LL, .other_fd = -1,
 	};
@@ -232,7 +235,7 @@ TEST_F(timed, f68_synchronous_and_still_with_the_disk)
 
 TEST_F(timed, waiting_for_a_request_without_a_callback)
 {
-	format_t arg = {
+	struct iotarget_test_format arg = {
 		.type = IOTARGET_TEST_READ, .size = 4096,
 		.memory = IOTARGET_TEST_MEM_KMALLOC,
 		.bits = IOTARGET_TEST_NO_CALLBACK,
@@ -251,7 +254,7 @@ TEST_F(timed, waiting_for_a_request_without_a_callback)
 static bool limbo_ends(int fd, unsigned int ms)
 {
 	uint64_t until = now_ms() + ms;
-	info_t info;
+	struct iotarget_test_info info;
 
 	do {
 		if (target_info(fd, &info))
@@ -265,12 +268,12 @@ static bool limbo_ends(int fd, unsigned int ms)
 
 TEST_F(timed, limbo_read_leaves_the_memory_alone)
 {
-	transfer_t arg = {
+	struct iotarget_test_transfer arg = {
 		.type = IOTARGET_TEST_READ, .pos = BASE, .len = 65536,
 		.timeout_ms = SHORT_MS, .linger_ms = SLOW_MS + 500,
 		.seed = SEED,
 	};
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, prepare(self->path, SEED));
 	EXPECT_EQ(-ETIMEDOUT, target_transfer(self->fd, &arg));
@@ -290,12 +293,12 @@ TEST_F(timed, limbo_read_leaves_the_memory_alone)
 
 TEST_F(timed, limbo_write_is_not_spoilt)
 {
-	transfer_t arg = {
+	struct iotarget_test_transfer arg = {
 		.type = IOTARGET_TEST_WRITE, .pos = BASE, .len = 65536,
 		.timeout_ms = SHORT_MS, .bits = IOTARGET_TEST_SCRIBBLE,
 		.seed = SEED,
 	};
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, prepare(self->path, SEED + 1));
 	EXPECT_EQ(-ETIMEDOUT, target_transfer(self->fd, &arg));
@@ -311,10 +314,11 @@ TEST_F(timed, limbo_write_is_not_spoilt)
 
 TEST_F(timed, limbo_flush)
 {
-	char path[64];
-	transfer_t out;
+	char path[DEVICE_PATH];
+	struct iotarget_test_transfer out;
 
-	NEED_DEVICE(path, nullb_make(&slow_cache));
+	if (!got_device(path, nullb_make(&slow_cache)))
+		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
 	ASSERT_EQ(0, target_open(self->fd, path, ACCESS_BOTH, SHARE_BOTH));
 	EXPECT_EQ(-ETIMEDOUT, target_flush(self->fd, SHORT_MS, &out));
@@ -326,11 +330,11 @@ TEST_F(timed, limbo_flush)
 
 TEST_F(timed, one_call_transfer_while_stopped)
 {
-	transfer_t arg = {
+	struct iotarget_test_transfer arg = {
 		.type = IOTARGET_TEST_READ, .pos = BASE, .len = 4096,
 		.timeout_ms = SHORT_MS, .linger_ms = SHORT_MS, .seed = SEED,
 	};
-	info_t info;
+	struct iotarget_test_info info;
 
 	ASSERT_EQ(0, stop(self->fd));
 	EXPECT_EQ(-ETIMEDOUT, target_transfer(self->fd, &arg));
@@ -344,7 +348,7 @@ TEST_F(timed, one_call_transfer_while_stopped)
 
 TEST_F(timed, f39_one_call_transfers_where_refused)
 {
-	transfer_t out;
+	struct iotarget_test_transfer out;
 
 	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000, NULL));
 	EXPECT_EQ(-ESHUTDOWN, target_read(self->fd, BASE, 4096, 1000, &out));
@@ -358,8 +362,8 @@ TEST_F(timed, f39_one_call_transfers_where_refused)
 TEST_F(timed, limbo_has_a_budget)
 {
 	unsigned int i, ok = 0;
-	transfer_t out;
-	info_t info;
+	struct iotarget_test_transfer out;
+	struct iotarget_test_info info;
 	int ret = 0;
 
 	/* Each leaves 256 KiB with the disk, until the budget is used up. */
@@ -383,9 +387,9 @@ TEST_F(timed, limbo_has_a_budget)
 
 TEST_F(timed, limbo_does_not_outlive_its_close)
 {
-	report_t report;
-	transfer_t out;
-	info_t info;
+	struct iotarget_test_report report;
+	struct iotarget_test_transfer out;
+	struct iotarget_test_info info;
 
 	EXPECT_EQ(-ETIMEDOUT, target_read(self->fd, BASE, 4096, SHORT_MS,
 					  &out));
@@ -397,4 +401,4 @@ TEST_F(timed, limbo_does_not_outlive_its_close)
 	EXPECT_TRUE(limbo_ends(self->fd, LONG_MS));
 }
 
-IOTARGET_MAIN
+TEST_HARNESS_MAIN

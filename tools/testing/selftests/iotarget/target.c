@@ -151,6 +151,26 @@ int target_open(int fd, const char *path, unsigned int access,
 	return target_open_raw(fd, &arg);
 }
 
+/*
+ * A new target that is open, shared with everybody, and past the moment in
+ * which requests are still held because the opening is not quite over.
+ */
+int target_opened(const char *name, const char *path)
+{
+	int fd = target_new(name, 0);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = target_open(fd, path, ACCESS_BOTH, SHARE_BOTH);
+	if (!ret)
+		ret = target_start_and_wait(fd, LONG_MS, NULL);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
 int target_reopen(int fd)
 {
 	struct iotarget_test_open arg = { .type = OPEN_REOPEN };
@@ -183,7 +203,7 @@ int target_control(int fd, struct iotarget_test_control *arg)
 }
 
 static int control(int fd, unsigned int op, unsigned int action,
-		   unsigned int ms, report_t *report)
+		   unsigned int ms, struct iotarget_test_report *report)
 {
 	struct iotarget_test_control arg = {
 		.op = op, .action = action, .timeout_ms = ms,
@@ -201,39 +221,39 @@ int target_start(int fd)
 	return control(fd, IOTARGET_TEST_START, 0, 0, NULL);
 }
 
-int target_start_and_wait(int fd, unsigned int ms, report_t *report)
+int target_start_and_wait(int fd, unsigned int ms, struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_START_AND_WAIT, 0, ms, report);
 }
 
-int target_stop(int fd, unsigned int action, unsigned int ms, report_t *report)
+int target_stop(int fd, unsigned int action, unsigned int ms, struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_STOP, action, ms, report);
 }
 
 int target_purge(int fd, unsigned int action, unsigned int ms,
-		 report_t *report)
+		 struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_PURGE, action, ms, report);
 }
 
-int target_close(int fd, unsigned int ms, report_t *report)
+int target_close(int fd, unsigned int ms, struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_CLOSE, 0, ms, report);
 }
 
-int target_close_query(int fd, unsigned int ms, report_t *report)
+int target_close_query(int fd, unsigned int ms, struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_CLOSE_FOR_QUERY_REMOVE, 0, ms,
 		       report);
 }
 
-int target_delete(int fd, unsigned int ms, report_t *report)
+int target_delete(int fd, unsigned int ms, struct iotarget_test_report *report)
 {
 	return control(fd, IOTARGET_TEST_DELETE, 0, ms, report);
 }
 
-int target_info(int fd, info_t *info)
+int target_info(int fd, struct iotarget_test_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	return make_call(fd, IOTARGET_TEST_IOC_INFO, info, "iotarget_get_info",
@@ -242,7 +262,7 @@ int target_info(int fd, info_t *info)
 
 int target_state(int fd)
 {
-	info_t info;
+	struct iotarget_test_info info;
 	int ret = target_info(fd, &info);
 
 	return ret ? ret : (int)info.state;
@@ -261,7 +281,7 @@ const char *state_name(unsigned int state)
 	return state <= PURGED ? names[state] : "?";
 }
 
-int target_transfer(int fd, transfer_t *arg)
+int target_transfer(int fd, struct iotarget_test_transfer *arg)
 {
 	static const char * const timed[] = {
 		"", "iotarget_read", "iotarget_write", "iotarget_flush",
@@ -277,10 +297,10 @@ int target_transfer(int fd, transfer_t *arg)
 			 endless ? FOREVER : arg->timeout_ms);
 }
 
-static int transfer(int fd, transfer_t *out, unsigned int type, uint64_t pos,
+static int transfer(int fd, struct iotarget_test_transfer *out, unsigned int type, uint64_t pos,
 		    uint64_t len, unsigned int ms)
 {
-	transfer_t arg = {
+	struct iotarget_test_transfer arg = {
 		.type = type, .timeout_ms = ms, .pos = pos, .len = len,
 		.seed = SEED,
 	};
@@ -292,18 +312,18 @@ static int transfer(int fd, transfer_t *out, unsigned int type, uint64_t pos,
 }
 
 int target_read(int fd, uint64_t pos, uint64_t len, unsigned int ms,
-		transfer_t *out)
+		struct iotarget_test_transfer *out)
 {
 	return transfer(fd, out, IOTARGET_TEST_READ, pos, len, ms);
 }
 
 int target_write(int fd, uint64_t pos, uint64_t len, unsigned int ms,
-		 transfer_t *out)
+		 struct iotarget_test_transfer *out)
 {
 	return transfer(fd, out, IOTARGET_TEST_WRITE, pos, len, ms);
 }
 
-int target_flush(int fd, unsigned int ms, transfer_t *out)
+int target_flush(int fd, unsigned int ms, struct iotarget_test_transfer *out)
 {
 	return transfer(fd, out, IOTARGET_TEST_FLUSH, 0, 0, ms);
 }
@@ -316,7 +336,7 @@ int target_negative(int fd, unsigned int number)
 			 FOREVER);
 }
 
-int request_format(int fd, format_t *arg)
+int request_format(int fd, struct iotarget_test_format *arg)
 {
 	return make_call(fd, IOTARGET_TEST_IOC_FORMAT, arg, "iotarget_format",
 			 FOREVER);
@@ -325,7 +345,7 @@ int request_format(int fd, format_t *arg)
 static int format(int fd, unsigned int slot, unsigned int type, uint64_t pos,
 		  uint64_t len)
 {
-	format_t arg = {
+	struct iotarget_test_format arg = {
 		.slot = slot, .type = type, .pos = pos, .size = len,
 		.memory = len ? IOTARGET_TEST_MEM_KMALLOC :
 				IOTARGET_TEST_MEM_NONE,
@@ -351,7 +371,7 @@ int request_flush(int fd, unsigned int slot)
 }
 
 /* How long may a send with these options take? */
-static unsigned int send_ms(const send_t *arg)
+static unsigned int send_ms(const struct iotarget_test_send *arg)
 {
 	if (!(arg->flags & SEND_SYNCHRONOUS))
 		return 0;
@@ -362,7 +382,7 @@ static unsigned int send_ms(const send_t *arg)
 	return arg->deadline_ns > 0 ? arg->deadline_ns / 1000000 : 0;
 }
 
-int request_send_raw(int fd, send_t *arg)
+int request_send_raw(int fd, struct iotarget_test_send *arg)
 {
 	return make_call(fd, IOTARGET_TEST_IOC_SEND, arg, "iotarget_send",
 			 send_ms(arg));
@@ -371,7 +391,7 @@ int request_send_raw(int fd, send_t *arg)
 int request_send(int fd, unsigned int slot, unsigned int flags,
 		 unsigned int ms)
 {
-	send_t arg = {
+	struct iotarget_test_send arg = {
 		.slot = slot, .flags = flags, .timeout_ms = ms, .other_fd = -1,
 	};
 
@@ -418,22 +438,22 @@ int request_called_back(int fd, unsigned int slot, unsigned int count,
 			 FOREVER);
 }
 
-query_t request_query(int fd, unsigned int slot)
+struct iotarget_test_query request_query(int fd, unsigned int slot)
 {
-	query_t arg = { .slot = slot, .seed = SEED };
+	struct iotarget_test_query arg = { .slot = slot, .seed = SEED };
 
 	make_call(fd, IOTARGET_TEST_IOC_QUERY, &arg, "(query)", FOREVER);
 	return arg;
 }
 
-int load_start(int fd, load_t *load)
+int load_start(int fd, struct iotarget_test_load_start *load)
 {
 	load->seed = SEED;
 	return make_call(fd, IOTARGET_TEST_IOC_LOAD_START, load, "(load)",
 			 FOREVER);
 }
 
-int load_stop(int fd, unsigned int ms, books_t *books)
+int load_stop(int fd, unsigned int ms, struct iotarget_test_load_stop *books)
 {
 	memset(books, 0, sizeof(*books));
 	books->timeout_ms = ms;
@@ -441,7 +461,7 @@ int load_stop(int fd, unsigned int ms, books_t *books)
 			 FOREVER);
 }
 
-int load_peek(int fd, books_t *books)
+int load_peek(int fd, struct iotarget_test_load_stop *books)
 {
 	memset(books, 0, sizeof(*books));
 	books->peek = 1;

@@ -24,6 +24,9 @@
 #define MAX_TIMEOUT_MS		(24U * 60 * 60 * 1000)
 #define SEED			0x10a26e7ULL
 #define SECTOR			512
+#define MIB			(1024 * 1024)
+#define LONG_MS			20000	/* enough for anything but a hang */
+#define DEVICE_PATH		96	/* bytes of a path in a fixture */
 
 /* As in include/linux/iotarget.h, which user space cannot include. */
 #define ACCESS_READ		0x1
@@ -33,8 +36,16 @@
 #define SHARE_WRITE		0x2
 #define SHARE_BOTH		0x3
 
-enum { UNDEFINED, STARTED, STOPPED, CLOSED_FOR_QUERY_REMOVE, CLOSED, DELETED,
-       PURGED };
+enum {
+	UNDEFINED,
+	STARTED,
+	STOPPED,
+	CLOSED_FOR_QUERY_REMOVE,
+	CLOSED,
+	DELETED,
+	PURGED,
+};
+
 enum { OUTCOME_NONE, DONE, NEVER_SENT, UNKNOWN };
 enum { CANCEL_SENT = 1, WAIT_FOR_SENT, LEAVE_SENT_PENDING };
 enum { PURGE_AND_WAIT = 1, PURGE_NO_WAIT };
@@ -49,47 +60,39 @@ enum { OPEN_PATH = 1, OPEN_DEVT, OPEN_FILE, OPEN_REOPEN };
 #define SEND_NOWAIT		0x40
 #define SEND_WAIT_FOREVER	0x80
 
-typedef struct iotarget_test_report report_t;
-typedef struct iotarget_test_info info_t;
-typedef struct iotarget_test_transfer transfer_t;
-typedef struct iotarget_test_query query_t;
-typedef struct iotarget_test_format format_t;
-typedef struct iotarget_test_send send_t;
-typedef struct iotarget_test_load_start load_t;
-typedef struct iotarget_test_load_stop books_t;
-
 /* Targets: target.c. */
 bool module_loaded(void);
 int target_new(const char *name, unsigned int limbo_bytes);
 int target_open_raw(int fd, struct iotarget_test_open *arg);
 int target_open(int fd, const char *path, unsigned int access,
 		unsigned int share);
+int target_opened(const char *name, const char *path);
 int target_reopen(int fd);
 int target_control(int fd, struct iotarget_test_control *arg);
 int target_start(int fd);
-int target_start_and_wait(int fd, unsigned int ms, report_t *report);
+int target_start_and_wait(int fd, unsigned int ms, struct iotarget_test_report *report);
 int target_stop(int fd, unsigned int action, unsigned int ms,
-		report_t *report);
+		struct iotarget_test_report *report);
 int target_purge(int fd, unsigned int action, unsigned int ms,
-		 report_t *report);
-int target_close(int fd, unsigned int ms, report_t *report);
-int target_close_query(int fd, unsigned int ms, report_t *report);
-int target_delete(int fd, unsigned int ms, report_t *report);
+		 struct iotarget_test_report *report);
+int target_close(int fd, unsigned int ms, struct iotarget_test_report *report);
+int target_close_query(int fd, unsigned int ms, struct iotarget_test_report *report);
+int target_delete(int fd, unsigned int ms, struct iotarget_test_report *report);
 int target_state(int fd);
-int target_info(int fd, info_t *info);
+int target_info(int fd, struct iotarget_test_info *info);
 const char *state_name(unsigned int state);
-int target_transfer(int fd, transfer_t *arg);
+int target_transfer(int fd, struct iotarget_test_transfer *arg);
 int target_read(int fd, uint64_t pos, uint64_t len, unsigned int ms,
-		transfer_t *out);
+		struct iotarget_test_transfer *out);
 int target_write(int fd, uint64_t pos, uint64_t len, unsigned int ms,
-		 transfer_t *out);
-int target_flush(int fd, unsigned int ms, transfer_t *out);
+		 struct iotarget_test_transfer *out);
+int target_flush(int fd, unsigned int ms, struct iotarget_test_transfer *out);
 int target_negative(int fd, unsigned int number);
-int request_format(int fd, format_t *arg);
+int request_format(int fd, struct iotarget_test_format *arg);
 int request_read(int fd, unsigned int slot, uint64_t pos, uint64_t len);
 int request_write(int fd, unsigned int slot, uint64_t pos, uint64_t len);
 int request_flush(int fd, unsigned int slot);
-int request_send_raw(int fd, send_t *arg);
+int request_send_raw(int fd, struct iotarget_test_send *arg);
 int request_send(int fd, unsigned int slot, unsigned int flags,
 		 unsigned int ms);
 int request_do(int fd, unsigned int slot, unsigned int op, unsigned int ms);
@@ -97,10 +100,10 @@ int request_cancel(int fd, unsigned int slot);
 int request_wait(int fd, unsigned int slot, unsigned int ms);
 int request_called_back(int fd, unsigned int slot, unsigned int count,
 			unsigned int ms);
-query_t request_query(int fd, unsigned int slot);
-int load_start(int fd, load_t *load);
-int load_stop(int fd, unsigned int ms, books_t *books);
-int load_peek(int fd, books_t *books);
+struct iotarget_test_query request_query(int fd, unsigned int slot);
+int load_start(int fd, struct iotarget_test_load_start *load);
+int load_stop(int fd, unsigned int ms, struct iotarget_test_load_stop *books);
+int load_peek(int fd, struct iotarget_test_load_stop *books);
 int module_books(struct iotarget_test_global *books);
 void late_calls_excused(bool excused);
 int late_calls(void);
@@ -120,12 +123,11 @@ struct nullb {
 
 extern const struct nullb fast_disk, slow_disk;
 
-#define SLOW_MS		1500		/* slow_disk's answer to everything */
+#define SLOW_MS		1000		/* slow_disk's answer to everything */
 
 /* These return a path, or NULL with the reason in device_reason(). */
 const char *nullb_make(const struct nullb *opts);
 int nullb_remove(const char *name);
-void nullb_cleanup(void);
 const char *brd_disk(void);
 const char *scsi_debug_disk(void);
 int scsi_debug_protect(bool protect);
@@ -136,6 +138,7 @@ const char *usb_stick(void);
 const char *partition_make(const char *disk, unsigned int number,
 			   uint64_t start, uint64_t len);
 int partition_remove(const char *disk, unsigned int number);
+bool got_device(char *path, const char *made);
 const char *device_reason(void);
 const char *device_in_use(const char *path);
 int64_t device_size(const char *path);
