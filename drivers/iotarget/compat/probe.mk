@@ -8,8 +8,9 @@ iotarget-has = $(shell grep -qsE '$(2)' $(srctree)/include/linux/$(1) && echo y)
 # A build outside the kernel tree brings its own public headers.
 ifneq ($(KBUILD_EXTMOD),)
 LINUXINCLUDE := -I$(iotarget-dir)/../../include $(LINUXINCLUDE)
-ccflags-$(CONFIG_IOTARGET_KUNIT_TEST) += -DCONFIG_IOTARGET_KUNIT_TEST_MODULE=1
-ccflags-m += -DCONFIG_IOTARGET_MODULE=1
+ccflags-$(subst m,y,$(CONFIG_IOTARGET_KUNIT_TEST)) += \
+	-DCONFIG_IOTARGET_KUNIT_TEST_MODULE=1
+ccflags-y += -DCONFIG_IOTARGET_MODULE=1
 endif
 
 # Each shim is named like the header that it stands in front of.
