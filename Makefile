@@ -30,13 +30,14 @@ TESTS ?=
 RUN_OPTIONS = $(if $(ENV),--env $(ENV)) $(if $(TESTS),--tests '$(TESTS)')
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
-.PHONY: help deps modules modules_install clean demo test kunit vm check test-mutants need-headers
+.PHONY: help deps modules modules_install clean demo test test-full kunit vm check test-mutants need-headers
 
 help:
 	@echo "make modules          build iotarget.ko for the running kernel (KVER= or KDIR= for another)"
 	@echo "make modules_install  install it"
 	@echo "make demo             see it at work in a virtual machine, with a USB stick"
-	@echo "make test             all tests; ENV=stock-6.12 or ENV=uml,... and TESTS=GLOB choose some"
+	@echo "make test             the tests; ENV=stock-6.12 or ENV=uml,... and TESTS=GLOB choose some"
+	@echo "make test-full        all tests, those in slow environments, too"
 	@echo "make kunit            unit tests in user-mode Linux with KASAN and lockdep (ENV=uml)"
 	@echo "make vm               tests in a stock kernel in a virtual machine (ENV=stock-6.12)"
 	@echo "make check            coding style, documentation, compiler and sparse warnings"
@@ -70,6 +71,9 @@ demo:
 
 test:
 	@$(RUN) $(RUN_OPTIONS)
+
+test-full:
+	@$(RUN) --full $(RUN_OPTIONS)
 
 kunit:
 	@$(RUN) --env uml $(if $(TESTS),--tests '$(TESTS)')

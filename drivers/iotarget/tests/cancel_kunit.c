@@ -183,14 +183,59 @@ static void cancel_past_the_gate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->fake.submitted, 0);
 }
 
-/* The device did not have it yet when it was asked, so it is asked again. */
-static void cancel_while_it_is_submitted(struct kunit *test)
+static int send_first_call(void *arg)
+{
+	struct fake_test *t = arg;
+
+	return fake_req_send_flags(t->target, &t->req[0],
+				   IOTARGET_SEND_TIMEOUT);
+}
+
+/* Send the first request in another thread, which gets stuck in submit(). */
+static void begin_submit(struct kunit *test)
 {
 	struct fake_test *t = test->priv;
 
 	t->fake.hold = true;
-	fake_hook(IOTARGET_HOOK_REQ_SUBMITTED, cancel_first, t);
-	KUNIT_EXPECT_EQ(test, fake_req_send(t->target, &t->req[0], NULL), 0);
+	t->fake.submit_gate = &t->gate;
+	fake_call_start(&t->call[0], send_first_call, t);
+	KUNIT_ASSERT_TRUE(test, fake_until(READ_ONCE(t->fake.entered)));
+}
+
+/* The device did not have it yet when it was asked: then it is asked again. */
+static void cancel_while_it_is_submitted(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+
+	begin_submit(test);
+	KUNIT_EXPECT_TRUE(test, iotarget_request_cancel(&t->req[0].req));
+	KUNIT_EXPECT_EQ(test, t->req[0].callbacks, 0);
+	complete_all(&t->gate);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&t->call[0]), 0);
+	expect_end(test, -ECANCELED, IOTARGET_UNKNOWN);
+}
+
+static void timeout_while_it_is_submitted(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+
+	begin_submit(test);
+	KUNIT_EXPECT_TRUE(test, iotarget_request_expire_timer(&t->req[0].req));
+	complete_all(&t->gate);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&t->call[0]), 0);
+	expect_end(test, -ETIMEDOUT, IOTARGET_UNKNOWN);
+}
+
+static void stop_cancel_while_it_is_submitted(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+
+	begin_submit(test);
+	KUNIT_EXPECT_EQ(test, iotarget_stop(t->target, IOTARGET_CANCEL_SENT,
+					    FAKE_SHORT_MS, NULL), -ETIMEDOUT);
+	complete_all(&t->gate);
+	KUNIT_EXPECT_EQ(test, iotarget_stop(t->target, IOTARGET_WAIT_FOR_SENT,
+					    FAKE_LONG_MS, NULL), 0);
 	expect_end(test, -ECANCELED, IOTARGET_UNKNOWN);
 }
 
@@ -459,6 +504,8 @@ static struct kunit_case usb_cases[] = {
 	KUNIT_CASE(timer_ends_with_the_request),
 	KUNIT_CASE(usb_gives_it_back),
 	KUNIT_CASE(cancel_while_it_is_submitted),
+	KUNIT_CASE(timeout_while_it_is_submitted),
+	KUNIT_CASE(stop_cancel_while_it_is_submitted),
 	KUNIT_CASE(timeout_of_a_sent_one),
 	KUNIT_CASE(timer_survives_the_drain),
 	{}

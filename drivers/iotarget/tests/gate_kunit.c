@@ -113,7 +113,7 @@ static void purge_fails_held(struct kunit *test)
 			-ESHUTDOWN);
 }
 
-/* F46: closed under a held request, open again at once. */
+/* Closed while the device has a request, open again at once. */
 static void reopen_while_old_is_out(struct kunit *test)
 {
 	struct gate_test *t = test->priv;

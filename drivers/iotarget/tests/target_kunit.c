@@ -309,6 +309,29 @@ static void begin_open(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, fake_until(READ_ONCE(t->fake.opening)));
 }
 
+/* What was abandoned comes while another open is under way. */
+static void late_open_does_not_pass_for_a_new_one(struct kunit *test)
+{
+	DECLARE_COMPLETION_ONSTACK(late_gate);
+	struct fake_test *t = test->priv;
+	struct fake late;
+
+	fake_init(&late);
+	late.open_gate = &late_gate;
+	KUNIT_EXPECT_EQ(test, fake_open_timeout(t->target, &late, false,
+						FAKE_SHORT_MS), -ETIMEDOUT);
+	begin_open(test);
+	complete_all(&late_gate);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(late.releases)));
+	KUNIT_EXPECT_EQ(test, fake_word(t->target), IOTARGET_W_OPENING);
+	complete_all(&t->gate);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&t->call[0]), 0);
+	KUNIT_EXPECT_EQ(test, fake_req_send(t->target, &t->req[0], NULL), 0);
+	KUNIT_EXPECT_EQ(test, t->fake.submitted, 1);
+	KUNIT_EXPECT_EQ(test, late.submitted, 0);
+	KUNIT_EXPECT_EQ(test, iotarget_close(t->target, FAKE_LONG_MS, NULL), 0);
+}
+
 /* F53: KMDF waits for the open to end; here it is abandoned. */
 static void close_while_it_opens(struct kunit *test)
 {
@@ -548,6 +571,7 @@ static struct kunit_case target_cases[] = {
 	KUNIT_CASE(failed_open_leaves_it_closed),
 	KUNIT_CASE(blocked_open_is_abandoned),
 	KUNIT_CASE(late_timeout_does_not_lie),
+	KUNIT_CASE(late_open_does_not_pass_for_a_new_one),
 	KUNIT_CASE(close_while_it_opens),
 	KUNIT_CASE(delete_while_it_opens),
 	KUNIT_CASE(close_twice_is_safe),

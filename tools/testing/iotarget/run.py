@@ -6,22 +6,24 @@ Exit status: 0 all passed, 1 a test failed, 2 something could not be built or ha
 """
 
 import argparse
+import contextlib
 import dataclasses
+import signal
 import subprocess
 import sys
+import threading
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vm import environments, ktap, provision                # noqa: E402
+from vm import environments, in_tree, ktap, provision       # noqa: E402
 from vm.results import Row, report                          # noqa: E402
 from vm.shell import TREE, Failure, say                     # noqa: E402
 from vm.stock import StockRunner                            # noqa: E402
 from vm.uml import UmlRunner                                # noqa: E402
 
 RUNNERS = {"uml": UmlRunner, "qemu": StockRunner}
-PLUMBING, STATIC = "plumbing", "static"
 STATIC_NEEDS = "stock-6.12"         # scripts/check builds against its headers
 
 
@@ -71,6 +73,23 @@ def run_static(row, pattern):
         row.fail("scripts/check", f"ended with status {status}")
 
 
+def run_in_tree(row, pattern):
+    """scripts/into-tree and a build in the newest kernel's source."""
+    in_tree.check(row)
+
+
+OWN = {
+    "plumbing": (run_plumbing, "unit tests of the collector, the log checker and the rest"),
+    "static": (run_static, "scripts/check: checkpatch, kernel-doc, W=1 for each stock kernel, "
+                           "clang, sparse"),
+    "in-tree": (run_in_tree, "scripts/into-tree and a build in the newest kernel's source, "
+                             "without compat/"),
+}
+
+
+FULL_ONLY = ("in-tree",)
+
+
 def guarded(row, what, function, *arguments):
     """A failure to build or get something is a red row with a name, not the end."""
     try:
@@ -100,27 +119,27 @@ def run_environment(env, pattern, alarms):
     row.finish()
     if alarms and env.faults:
         proof = Row(f"{env.name} alarms")
-        for fault in env.faults:
-            test = guarded(proof, f"alarm {fault.name}", runner.prove, proof, fault)
-            if test:
-                proof.add(test)
+        guarded(proof, "alarms", runner.prove, proof)
         rows.append(proof.finish())
     return rows
 
 
 def list_environments():
-    for name, about in ((PLUMBING, "unit tests of the collector, the log checker and the rest"),
-                        (STATIC, "scripts/check: checkpatch, kernel-doc, W=1, clang, sparse")):
+    for name, (_, about) in OWN.items():
         say(f"{name:<12} {about}")
     for env in environments.ENVIRONMENTS:
-        say(f"{env.name:<12} {env.about}")
+        say(f"{env.name:<12} {env.about}{' (only in the full run)' if env.tier != 'test' else ''}")
+        for glob, why in env.left_out:
+            say(f"{'':<12} without {glob}: {why}")
         if env.faults:
             say(f"{'':<12} alarms proven: {', '.join(f.name for f in env.faults)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Run iotarget's tests.")
-    parser.add_argument("--env", default="", help="names, separated by commas; default: all")
+    parser.add_argument("--env", default="",
+                        help="names, separated by commas; default: those of the fast tier")
+    parser.add_argument("--full", action="store_true", help="default: all of them")
     parser.add_argument("--tests", default="", help="only those that match this glob: "
                         "SUITE.CASE (uml), PROGRAM or PROGRAM.FIXTURE.TEST (stock)")
     parser.add_argument("--alarms", choices=("auto", "yes", "no"), default="auto",
@@ -133,45 +152,83 @@ def main():
         return list_environments() or 0
 
     wanted = [name for name in options.env.split(",") if name]
-    own = [PLUMBING, STATIC]
     envs = []
     try:
         for name in wanted:
-            if name not in own:
+            if name not in OWN:
                 envs.append(environments.by_name(name))
     except LookupError as err:
         say(str(err))
         return 2
     if not wanted:
-        envs = list(environments.ENVIRONMENTS)
+        envs = [e for e in environments.ENVIRONMENTS if options.full or e.tier == "test"]
+        own = [name for name in OWN if options.full or name not in FULL_ONLY]
         wanted = ([] if options.tests else own) + [env.name for env in envs]
-
     if options.timeout:
         envs = [dataclasses.replace(env, timeout=options.timeout) for env in envs]
-    try:
-        say("== what is needed")
-        provision.provide(envs + [e for e in environments.ENVIRONMENTS
-                                  if STATIC in wanted and e.name == STATIC_NEEDS and
-                                  e not in envs])
-    except Failure as err:
-        say(f"{err}\n\n0 passed, 1 failed")
+
+    rows = provide(envs, wanted)
+    if rows is None:
         return 2
     if options.provision:
-        say("  everything is there")
-        return 0
+        say("  what could not be had is named above" if rows else "  everything is there")
+        return report(rows) if rows else 0
 
-    rows = []
-    for name, function in ((PLUMBING, run_plumbing), (STATIC, run_static)):
-        if name in wanted:
+    unprovided = [row.name for row in rows]
+    build_kernels_meanwhile([env for env in envs if env.name not in unprovided])
+    for name, (function, _) in OWN.items():
+        if name in wanted and name not in unprovided:
             say(f"\n== {name}")
             row = Row(name)
             guarded(row, name, function, row, options.tests)
             rows.append(row.finish())
     alarms = options.alarms == "yes" or (options.alarms == "auto" and not options.tests)
     for env in envs:
-        rows += run_environment(env, options.tests, alarms)
+        if env.name not in unprovided:
+            rows += run_environment(env, options.tests, alarms)
     return report(rows)
 
 
+def build_kernels_meanwhile(envs):
+    """Our own kernels that are not in the cache yet, one after the other, while the
+    other environments run. Who needs one waits for it, and hears why it failed."""
+    waiting = [env for env in envs if env.config and not provision.is_built(env)]
+
+    def build():
+        for env in waiting:
+            with contextlib.suppress(Exception):
+                provision.own_kernel(env)
+    if waiting:
+        threading.Thread(target=build, name="kernels", daemon=True).start()
+
+
+def provide(envs, wanted):
+    """Get what is needed. An environment whose packages can't be had is a row of its
+    own, red and named; the others go on. None if nothing can go on."""
+    say("== what is needed")
+    try:
+        provision.base_packages()
+    except Failure as err:
+        say(f"{err}\n\n0 passed, 1 failed")
+        return None
+    rows = []
+    needed = list(envs)
+    if "static" in wanted and not any(env.name == STATIC_NEEDS for env in envs):
+        needed.append(environments.by_name(STATIC_NEEDS))
+    for env in needed:
+        row = Row(env.name)
+        guarded(row, "packages", provision.provide_one, env)
+        if row.broken:
+            rows.append(row.finish())
+    if "in-tree" in wanted:
+        row = Row("in-tree")
+        guarded(row, "packages", in_tree.provide)
+        if row.broken:
+            rows.append(row.finish())
+    return rows
+
+
 if __name__ == "__main__":
+    # an end from outside is one with cleaning up: no virtual machine stays behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -136,11 +136,11 @@ def restore(chosen):
     for name in dict.fromkeys(m.env for m in chosen):
         env = environments.by_name(name)
         if env.kind == "uml":
-            compat = TREE / "drivers/iotarget/compat"
-            options = ["--compat"] if compat.is_dir() and any(compat.iterdir()) else []
+            options = ["--compat"] if env.compat else []
             try:
                 run("put the unchanged tree back", [TREE / "scripts/into-tree",
-                                                    provision.kernel_source(env.source), *options])
+                                                    provision.kernel_source(env.source, env.suite),
+                                                    *options])
             except Failure as err:
                 say(f"the unchanged code could not be put back: {err}")
 

@@ -5,21 +5,24 @@ import os
 import re
 from pathlib import Path
 
+from .debian import root
 from .shell import BUILD, TREE, Failure, fresh, output, run, sync_tree
 
 JOBS = os.cpu_count() or 2
 SELFTESTS = "tools/testing/selftests/iotarget"
 
 
-def modules(env_name, kdir, *options, clean=False):
-    """Build all modules, the test ones too, and return their paths.
+def modules(env_name, kdir, *options, clean=False, suite=""):
+    """Build all modules, the test ones too, and return their paths. A suite names the
+    root (debian.py) whose headers and compiler it takes.
 
     W=1 is what `make check` asks for: both share one build."""
     copy = sync_tree(BUILD / env_name / "src")
     argv = ["make", "-C", kdir, f"M={copy}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1", *options]
+    wrap = (lambda command: root(suite).command(command, copy)) if suite else list
     if clean:
-        run(f"clean modules {env_name}", argv + ["clean"])
-    run(f"build modules {env_name}", argv + ["modules"])
+        run(f"clean modules {env_name}", wrap(argv + ["clean"]))
+    run(f"build modules {env_name}", wrap(argv + ["modules"]))
     # not whatever .ko lies about: a module that is gone from the tree may have left one
     order = copy / "modules.order"
     built = [Path(line).with_suffix(".ko") for line in order.read_text().split()]
@@ -55,15 +58,32 @@ def load_order(paths):
     return order
 
 
-def selftests(env_name, kernel_source):
+def _harness(env_name, kernel_source, slowness):
+    """Where kselftest_harness.h is. For a slow kernel, a copy in which each test may
+    take that many times as long."""
+    harness = Path(kernel_source) / "tools/testing/selftests"
+    if slowness == 1:
+        return harness
+    copy = fresh(BUILD / env_name / "harness")
+    for name in ("kselftest.h", "kselftest_harness.h"):
+        text, limits = re.subn(r"\balarm\(t->timeout\)", f"alarm(t->timeout * {slowness})",
+                               (harness / name).read_text())
+        if name == "kselftest_harness.h" and limits != 1:
+            raise Failure(f"{name}: the time limit of a test is not where it was")
+        (copy / name).write_text(text)
+    return copy
+
+
+def selftests(env_name, kernel_source, slowness=1):
     """Build the test programs, static and from nothing, and return those to be run:
-    all programs built and all scripts. *_helper is carried along but not run."""
+    all programs built and all scripts. *_helper and run.sh, which runs the others
+    on a real machine, are carried along but not run."""
     source = BUILD / env_name / "src" / SELFTESTS
     if not (source / "Makefile").exists():
         raise Failure(f"{SELFTESTS}/Makefile: not there")
     out = fresh(BUILD / env_name / "selftests")
     run(f"build selftests {env_name}",
-        ["make", "-C", source, f"-j{JOBS}", f"KSFT={kernel_source}/tools/testing/selftests",
+        ["make", "-C", source, f"-j{JOBS}", f"KSFT={_harness(env_name, kernel_source, slowness)}",
          f"OUTPUT={out}", "LDFLAGS=-static"])
     programs = [p for p in sorted(out.iterdir())
                 if p.is_file() and os.access(p, os.X_OK) and p.suffix not in (".o", ".d")]
@@ -74,7 +94,7 @@ def selftests(env_name, kernel_source):
 
 
 def is_helper(program):
-    return Path(program).stem.endswith("_helper")
+    return Path(program).stem.endswith("_helper") or Path(program).name == "run.sh"
 
 
 def selftest_timeout(default=120):

@@ -56,7 +56,7 @@ def main():
     began = time.monotonic()
     env = environments.by_name("stock-6.12")
     try:
-        kernel = provision.stock_kernel(env.kernel)
+        kernel = provision.kernel_of(env)
         print(f"Building the modules for {kernel.version}, a stick, and a demonstration ...",
               flush=True)
         session = Session(env, "demo", files={"demo": program()}, kernel=kernel,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of test environments. A further kernel is a further entry here.
 
-Two kinds exist: "uml" (KUnit inside a user-mode kernel built from Debian's
-kernel source) and "qemu" (a stock Debian kernel in an emulated PC, with the
-modules built against that kernel's headers).
+Two kinds exist: "uml" (KUnit inside a user-mode kernel built from Debian's kernel
+source) and "qemu" (an emulated PC). The latter's kernel is a stock one, with the
+modules built against that kernel's headers, or one of our own, built from Debian's
+source with a configuration from configs/.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ class Fault:
     name: str                   # the value of iotarget_alarm's "fault" parameter
     alarm: str                  # the alarm (alarms.py) that must be raised
     settle: int = 1             # seconds to wait in the guest after planting
+    then: str = ""              # a command of the guest that makes the kernel look
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,27 @@ class Environment:
     timeout: int                        # seconds for one boot, then it is killed
     faults: tuple = ()
     tolerated: tuple = ()
-    # kind uml
-    source: str = ""                    # package name of the kernel source
-    kunitconfig: str = ""               # path in our tree
+    tier: str = "test"                  # "test": in `make test`; "full": in test-full
+    suite: str = ""                     # of Debian, for packages that are not in ours
+    source: str = ""                    # package name of the kernel source, or a regexp
     suites: str = "iotarget*"           # KUnit suites to run by default
+    # kind uml
+    kunitconfig: tuple = ()             # paths in our tree
+    arguments: tuple = ()               # for the kernel
+    compat: bool = True                 # take compat/ along: not in the newest kernel
     # kind qemu
-    kernel: str = ""                    # regexp of the kernel version to look for
-    kselftest_source: str = ""          # where kselftest_harness.h comes from
-    modules: tuple = ()                 # stock modules "name [parameters]"
+    kernel: str = ""                    # regexp of the version of a stock kernel, or
+    config: str = ""                    # the file in configs/ of one to be built
+    options: tuple = ()                 # for make when our modules are built
+    kunit: bool = False                 # run KUnit suites, too (needs IOTARGET_KUNIT=m)
+    kselftest_source: str = "linux-source-6.12"     # where kselftest_harness.h comes from
+    modules: tuple = ()                 # the kernel's modules: "name [parameters]"
     boots: tuple = (Boot(),)            # first match wins
+    left_out: tuple = ()                # (glob of programs not run here, why)
+    sticks: bool = True                 # has USB
+    bound_ms: int = 100                 # how late a call may be
+    slowness: int = 1                   # for the time limits of programs and tests
+    cycles: int = 200                   # of a test that does the same thing often
 
     def boot_for(self, test):
         for boot in self.boots:
@@ -61,10 +75,10 @@ class Environment:
 
 # Loaded in this order, with what they depend on. null_blk and scsi_debug come up
 # without a device: tests make theirs through configfs and add_host.
-STOCK_MODULES = (
+MODULES = (
     "configfs",
+    "virtio_pci",
     "virtio_console",
-    "crc32c_generic",
     "ext4",
     "null_blk nr_devices=0",
     "brd rd_nr=2 rd_size=16384",
@@ -76,6 +90,25 @@ STOCK_MODULES = (
     "xhci-pci",
     "usb-storage",
 )
+STOCK_MODULES = ("crc32c_generic", *MODULES)    # ext4 asks for it by its algorithm's name
+DEBUG_MODULES = ("crc32c_generic", "kunit enable=1", *MODULES)
+KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in ("xhci-pci", "usb-storage"))
+
+# Slab caches of the same size are one unless told otherwise: ours must be told apart.
+NOMERGE = "slab_nomerge"
+BOOTS = (Boot(tests="*smp4*", smp=4, cmdline=NOMERGE), Boot(cmdline=NOMERGE))
+DEBUG_BOOTS = (Boot(smp=2, memory="2G", cmdline=NOMERGE),)
+
+WARN = Fault("warn", "warning")
+HUNG = Fault("hung", "hung-task")
+LOCKDEP = Fault("lockdep", "lockdep")
+ATOMIC = Fault("atomic", "atomic-sleep")
+UBSAN = Fault("ubsan", "ubsan")
+ODEBUG = Fault("odebug", "debug-objects")
+KASAN = Fault("kasan", "kasan")
+KCSAN = Fault("kcsan", "kcsan")
+KMEMLEAK = Fault("kmemleak", "kmemleak", 6,
+                 "for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak; sleep 1; done")
 
 ENVIRONMENTS = (
     Environment(
@@ -84,13 +117,8 @@ ENVIRONMENTS = (
         about="KUnit in user-mode Linux 6.12: KASAN, lockdep, atomic-sleep, UBSAN, kmemleak",
         timeout=300,
         source="linux-source-6.12",
-        kunitconfig="drivers/iotarget/.kunitconfig",
-        faults=(
-            Fault("kasan", "kasan"),
-            Fault("lockdep", "lockdep"),
-            Fault("warn", "warning"),
-            Fault("atomic", "atomic-sleep"),
-        ),
+        kunitconfig=("drivers/iotarget/.kunitconfig",),
+        faults=(KASAN, LOCKDEP, WARN, ATOMIC, UBSAN, ODEBUG),
         tolerated=(
             Tolerated(r"WARNING: .* at arch/um/drivers/virt-pci\.c:",
                       "kunit.py's default configuration has PCI over virtio without a device id"),
@@ -100,12 +128,89 @@ ENVIRONMENTS = (
         name="stock-6.12",
         kind="qemu",
         about="Debian 12's stock 6.12 kernel in QEMU, with a USB stick that can be pulled",
-        timeout=300,
+        timeout=480,
         kernel=r"6\.12\.\d+\+deb12-amd64",
-        kselftest_source="linux-source-6.12",
         modules=STOCK_MODULES,
-        boots=(Boot(tests="*smp4*", smp=4), Boot()),
-        faults=(Fault("warn", "warning"),),
+        boots=BOOTS,
+        faults=(WARN, HUNG),
+    ),
+    Environment(
+        name="stock-6.1",
+        tier="full",
+        kind="qemu",
+        about="Debian 12's stock 6.1 kernel, as above",
+        timeout=300,
+        kernel=r"6\.1\.0-\d+-amd64",
+        modules=STOCK_MODULES,
+        boots=BOOTS,
+        faults=(WARN, HUNG),
+    ),
+    Environment(
+        name="stock-7",
+        tier="full",
+        kind="qemu",
+        about="the newest stock 7.x kernel of Debian 13's backports, as above",
+        timeout=300,
+        suite="trixie",
+        kernel=r"7\.\d+(\.\d+)?\+deb13-amd64",
+        modules=MODULES,
+        boots=BOOTS,
+        faults=(WARN, HUNG),
+    ),
+    Environment(
+        name="debug",
+        tier="full",
+        kind="qemu",
+        about="6.12 with KASAN, lockdep, kmemleak, UBSAN, debug objects, fault injection: "
+              "KUnit as modules, selftests, leaks",
+        timeout=2400,
+        source="linux-source-6.12",
+        config="debug-6.12.config",
+        options=("IOTARGET_KUNIT=m",),
+        kunit=True,
+        modules=DEBUG_MODULES,
+        boots=DEBUG_BOOTS,
+        bound_ms=2100,
+        slowness=4,
+        cycles=20,
+        # lockdep is off once a report of KASAN's has made the kernel doubtful
+        faults=(LOCKDEP, ATOMIC, WARN, ODEBUG, UBSAN, HUNG, KMEMLEAK, KASAN),
+    ),
+    Environment(
+        name="kcsan",
+        tier="full",
+        kind="qemu",
+        about="6.12 with KCSAN and lockdep: KUnit as modules, selftests",
+        timeout=2400,
+        source="linux-source-6.12",
+        config="kcsan-6.12.config",
+        options=("IOTARGET_KUNIT=m",),
+        kunit=True,
+        modules=KCSAN_MODULES,
+        boots=DEBUG_BOOTS,
+        sticks=False,
+        bound_ms=2100,
+        slowness=4,
+        cycles=20,
+        faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
+        tolerated=(
+            Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",
+                      "the kernel races with itself; ours have a name of a module behind theirs"),
+        ),
+    ),
+    Environment(
+        name="uml-smp",
+        tier="full",
+        kind="uml",
+        about="KUnit in user-mode Linux 7.x with two processors",
+        timeout=300,
+        suite="trixie",
+        source=r"linux-source-7\.\d+",
+        kunitconfig=("drivers/iotarget/.kunitconfig",
+                     "tools/testing/iotarget/configs/uml-smp.config"),
+        arguments=("seccomp=on", "ncpus=2"),
+        compat=False,
+        faults=(KASAN, LOCKDEP, WARN, ATOMIC),
     ),
 )
 

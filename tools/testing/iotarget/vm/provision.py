@@ -5,6 +5,7 @@ Stock kernel images are unpacked into the cache, never installed: installing one
 would change what this machine boots. Everything that is there already is used.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -12,7 +13,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from .shell import Failure, cache, locked, output, run, say
+from .debian import HOST, root, which
+from .shell import TREE, Failure, cache, locked, output, run, say
 
 # What to look for -> the Debian package that has it.
 TOOLS = {
@@ -25,7 +27,6 @@ TOOLS = {
     "/usr/include/openssl/ssl.h": "libssl-dev",
     "/usr/include/stdio.h": "libc6-dev",
 }
-SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,7 @@ class Kernel:
     image: Path                 # vmlinuz
     modules: Path               # lib/modules/VERSION
     headers: Path               # a KDIR
-
-
-def is_root():
-    return os.geteuid() == 0
-
-
-def which(tool):
-    if tool.startswith("/"):
-        return tool if os.path.exists(tool) else None
-    return shutil.which(tool) or shutil.which(tool, path=SBIN)
+    suite: str = ""             # which root (debian.py) has the headers and a compiler
 
 
 def _is_static(path):
@@ -73,56 +65,10 @@ def missing_packages():
     return missing
 
 
-class Apt:
-    """apt, updated at most once, and only when something has to be got."""
-    updated = False
-
-    @classmethod
-    def update(cls):
-        if not cls.updated and is_root():
-            say("  apt-get update")
-            cls._get("apt-get update", "update", "-qq")
-            cls.updated = True
-
-    @classmethod
-    def install(cls, packages, why):
-        packages = sorted(packages)
-        if not is_root():
-            raise Failure(f"{why}: missing packages; as root: apt-get install "
-                          "--no-install-recommends " + " ".join(packages))
-        cls.update()
-        gone = [p for p in packages if not output(["apt-cache", "show", p], default="")]
-        if gone:
-            raise Failure(f"{why}: apt has no package named {', '.join(gone)}")
-        say(f"  apt-get install {' '.join(packages)}")
-        cls._get(f"apt-get install {' '.join(packages)}",
-                 "install", "-qq", "-y", "--no-install-recommends", *packages)
-
-    @classmethod
-    def download(cls, package, directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        for old in directory.glob(f"{package}_*.deb"):
-            old.unlink()
-        cls.update()
-        say(f"  apt-get download {package}")
-        cls._get(f"apt-get download {package}", "-o", "APT::Sandbox::User=root",
-                 "download", package, cwd=directory)
-        found = sorted(directory.glob(f"{package}_*.deb"))
-        if not found:
-            raise Failure(f"{package}: apt-get download left no file")
-        return found[-1]
-
-    @staticmethod
-    def _get(what, *args, cwd=None):
-        run(what, ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", *args],
-            log=f"apt-{args[0].strip('-')}-{len(args)}.log", cwd=cwd,
-            env={"DEBIAN_FRONTEND": "noninteractive"}, timeout=1200)
-
-
 def base_packages():
     missing = missing_packages()
     if missing:
-        Apt.install(missing, "build and test tools")
+        HOST.install(missing, "build and test tools")
         still = missing_packages()
         if still:
             raise Failure(f"installed, yet not found: {', '.join(sorted(still))}")
@@ -130,25 +76,53 @@ def base_packages():
 
 # -- kernel source -----------------------------------------------------------
 
-def kernel_source(package):
-    """The unpacked source of Debian's kernel, e.g. for "linux-source-6.12"."""
+def kernel_source(package, suite=""):
+    """The unpacked source of Debian's kernel, e.g. for "linux-source-6.12". A package
+    that is a regexp stands for the newest that the suite has."""
+    if re.search(r"[\\*\[]", package):
+        package = _newest_source(package, suite)
     tree = cache("src", package)
-    if (tree / "Makefile").exists() and (tree / "Kbuild").exists():
+    if _is_source(tree):
         return tree
-    archive = Path(f"/usr/src/{package}.tar.xz")
-    if not archive.exists():
-        Apt.install([package], "kernel source")
     with locked(f"source-{package}"):
-        if not (tree / "Kbuild").exists():
-            partial = cache("src", f".{package}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            say(f"  unpack {archive}")
-            run(f"unpack {package}", ["tar", "-C", partial, "-xf", archive])
-            shutil.rmtree(tree, ignore_errors=True)
-            (partial / package).rename(tree)
-            partial.rmdir()
+        if _is_source(tree):
+            return tree
+        partial = cache("src", f".{package}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        archive = Path(f"/usr/src/{package}.tar.xz")
+        deb = None
+        if suite:
+            deb = root(suite).download(package, cache("debs"))
+            run(f"unpack {deb.name}", ["dpkg", "-x", deb, partial])
+            archive = partial / archive.relative_to("/")
+        elif not archive.exists():
+            HOST.install([package], "kernel source")
+        say(f"  unpack {archive.name}")
+        run(f"unpack {package}", ["tar", "-C", partial, "-xf", archive])
+        shutil.rmtree(tree, ignore_errors=True)
+        (partial / package).rename(tree)
+        shutil.rmtree(partial)
+        if deb:
+            deb.unlink()
     return tree
+
+
+def _is_source(tree):
+    return (tree / "Makefile").exists() and (tree / "Kbuild").exists()
+
+
+def _newest_source(pattern, suite):
+    here = [p.name for p in cache("src").glob("linux-source-*")
+            if re.fullmatch(pattern, p.name) and _is_source(p)]
+    if not here:
+        root(suite).update()
+        here = [name for name in root(suite).names("linux-source-")
+                if re.fullmatch(pattern, name) and root(suite).has(name)]
+    if not here:
+        raise Failure(f"kernel source: apt has no package that matches {pattern}"
+                      f"{' in ' + suite if suite else ''}")
+    return max(here, key=_sort_key)
 
 
 # -- stock kernels -----------------------------------------------------------
@@ -157,96 +131,193 @@ def _sort_key(version):
     return [int(n) for n in re.findall(r"\d+", version)]
 
 
-def _headers(version):
-    return Path(f"/usr/src/linux-headers-{version}")
+def _headers(version, place):
+    return place.path / f"usr/src/linux-headers-{version}"
 
 
-def _usable(version, root):
-    """The kernel unpacked or installed below `root`, if it is complete."""
-    for modules in (root / "lib/modules" / version, root / "usr/lib/modules" / version):
-        image = root / "boot" / f"vmlinuz-{version}"
-        if image.exists() and (modules / "modules.dep").exists() and (modules / "kernel").is_dir():
-            return image, modules
+def _usable(version, top):
+    """The kernel unpacked or installed below `top`, if it is complete."""
+    for modules in (top / "lib/modules" / version, top / "usr/lib/modules" / version):
+        for image in (top / "boot" / f"vmlinuz-{version}", modules / "vmlinuz",
+                      modules / "vmlinuz.unsigned"):
+            if (image.exists() and (modules / "modules.dep").exists() and
+                    (modules / "kernel").is_dir()):
+                return image, modules
     return None
 
 
 def _found(version):
-    for root in (cache("kernels", version), Path("/")):
-        usable = _usable(version, root)
+    for top in (cache("kernels", version), Path("/")):
+        usable = _usable(version, top)
         if usable:
             return usable
     return None
 
 
-def _installed_versions(pattern):
-    names = [p.name[len("linux-headers-"):] for p in Path("/usr/src").glob("linux-headers-*")]
-    return [v for v in names if re.fullmatch(pattern, v) and (_headers(v) / "Makefile").exists()]
+def _installed_versions(pattern, place):
+    names = [p.name[len("linux-headers-"):]
+             for p in (place.path / "usr/src").glob("linux-headers-*")]
+    return [v for v in names if re.fullmatch(pattern, v) and
+            (_headers(v, place) / "Makefile").exists()]
 
 
-def _offered(pattern):
-    """Versions apt offers with headers and an image: {version: image package}."""
-    names = set(output(["apt-cache", "pkgnames", "linux-"]).split())
+def _offered(pattern, place):
+    """Versions that apt has with headers and an image: {version: packages of the image}."""
+    names = place.names("linux-")
     offered = {}
     for name in names:
         version = name[len("linux-headers-"):]
         if not name.startswith("linux-headers-") or not re.fullmatch(pattern, version):
             continue
-        for image in (f"linux-image-{version}", f"linux-image-{version}-unsigned"):
-            if image in names and output(["apt-cache", "show", image], default=""):
-                offered[version] = image
+        # newer ones have the modules in a package of their own
+        apart = [p for p in (f"linux-modules-{version}", f"linux-base-{version}") if p in names]
+        images = [f"linux-binary-{version}", f"linux-binary-unsigned-{version}"] if apart else \
+            [f"linux-image-{version}", f"linux-image-{version}-unsigned"]
+        for image in images:
+            if image in names and place.has(image):
+                offered[version] = [image, *apart]
                 break
     return offered
 
 
-def stock_kernel(pattern):
-    """Image, modules and headers of the newest kernel whose version matches."""
-    ready = [v for v in _installed_versions(pattern) if _found(v)]
+def stock_kernel(pattern, suite="", fetch=True):
+    """Image, modules and headers of the newest kernel whose version matches; None if
+    that is not here and must not be fetched."""
+    place = root(suite)
+    ready = [v for v in _installed_versions(pattern, place) if _found(v)]
     if ready:
-        version = max(ready, key=_sort_key)
-        image, modules = _found(version)
-        return Kernel(version, image, modules, _headers(version))
-    Apt.update()
-    offered = _offered(pattern)
+        return _kernel(max(ready, key=_sort_key), place)
+    if not fetch:
+        return None
+    place.update()
+    offered = _offered(pattern, place)
     if not offered:
-        raise Failure(f"stock kernel: apt offers no headers with an image that match {pattern}")
+        raise Failure(f"stock kernel: apt has no headers with an image that match {pattern}"
+                      f"{' in ' + suite if suite else ''}")
     version = max(offered, key=_sort_key)
-    say(f"  stock kernel chosen: {version} ({offered[version]}, newest of {len(offered)})")
-    if not (_headers(version) / "Makefile").exists():
-        Apt.install([f"linux-headers-{version}"], "kernel headers")
+    say(f"  stock kernel chosen: {version} ({offered[version][0]}, newest of {len(offered)})")
+    if not (_headers(version, place) / "Makefile").exists():
+        place.install([f"linux-headers-{version}"], "kernel headers")
     with locked(f"kernel-{version}"):
         if not _found(version):
-            _unpack_image(version, offered[version])
+            _unpack_image(version, offered[version], place)
+    return _kernel(version, place)
+
+
+def _kernel(version, place):
     image, modules = _found(version)
-    return Kernel(version, image, modules, _headers(version))
+    headers = Path(f"/usr/src/linux-headers-{version}")
+    return Kernel(version, image, modules, headers, place.suite)
 
 
-def _unpack_image(version, package):
-    deb = Apt.download(package, cache("debs"))
+def _unpack_image(version, packages, place):
     partial = cache("kernels", f".{version}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    run(f"unpack {package}", ["dpkg", "-x", deb, partial])
+    for package in packages:
+        deb = place.download(package, cache("debs"))
+        run(f"unpack {package}", ["dpkg", "-x", deb, partial])
+        deb.unlink()
     usr = partial / "usr/lib/modules" / version
     run(f"depmod {version}", [which("depmod") or "depmod", "-b", partial / "usr" if usr.is_dir()
                               else partial, version])
     final = cache("kernels", version)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    deb.unlink()
     if not _usable(version, final):
-        raise Failure(f"{package}: unpacked, but has no complete boot/ and lib/modules/")
+        raise Failure(f"{packages[0]}: unpacked, but there is no complete kernel in it")
+
+
+# -- kernels of our own ------------------------------------------------------
+
+CONFIGS = TREE / "tools/testing/iotarget/configs"
+JOBS = os.cpu_count() or 2
+REPEATABLE = {"KBUILD_BUILD_TIMESTAMP": "2026-01-01", "KBUILD_BUILD_USER": "iotarget",
+              "KBUILD_BUILD_HOST": "iotarget"}
+
+
+def dropped(config, wanted):
+    """Options that Kconfig did not take as they were asked for."""
+    lines = set(config.read_text().splitlines())
+    return [line for line in wanted.read_text().splitlines()
+            if re.match(r"CONFIG_\w+=", line) and line not in lines]
+
+
+def _build_folder(env, source):
+    """Where a kernel is built and kept: named by all that it is made from."""
+    head = (source / "Makefile").read_text().split("# *DOCUMENTATION*")[0]
+    compiler = output(["gcc", "-dumpfullversion", "-dumpmachine"])
+    made_from = head + compiler + (CONFIGS / env.config).read_text()
+    digest = hashlib.sha256(made_from.encode()).hexdigest()[:12]
+    return cache("build", f"{Path(env.config).stem}-{digest}")
+
+
+def is_built(env):
+    """Is the environment's own kernel in the cache?"""
+    source = kernel_source(env.source, env.suite)
+    return (_build_folder(env, source) / "iotarget-ready").exists()
+
+
+def own_kernel(env):
+    """A kernel with a configuration of ours, built if it is not in the cache."""
+    source = kernel_source(env.source, env.suite)
+    out = _build_folder(env, source)
+    wanted = CONFIGS / env.config
+    ready = out / "iotarget-ready"
+    if not ready.exists():
+        with locked(out.name):
+            if not ready.exists():
+                _build_kernel(env, source, out, wanted)
+                ready.touch()
+    version = (out / "include/config/kernel.release").read_text().strip()
+    return Kernel(version, out / "arch/x86/boot/bzImage", out / "installed/lib/modules" / version,
+                  out)
+
+
+def _build_kernel(env, source, out, wanted):
+    out.mkdir(parents=True, exist_ok=True)
+    # only what nobody else wants of the processors: tests may run meanwhile
+    make = ["chrt", "--idle", "0", "make", "-C", source, f"O={out}", f"-j{JOBS}",
+            "CC=ccache gcc"]
+    variables = {**REPEATABLE, "CCACHE_DIR": str(cache("ccache"))}
+    say(f"  {env.name}: build the kernel (many minutes when new)")
+    run(f"configure {env.name}", [*make, "allnoconfig"],
+        env={**variables, "KCONFIG_ALLCONFIG": str(wanted)})
+    lost = dropped(out / ".config", wanted)
+    if lost:
+        raise Failure(f"{wanted.name}: Kconfig drops {', '.join(lost)}")
+    seconds = run(f"build kernel {env.name}", [*make, "bzImage", "modules"],
+                  env=variables, timeout=3600)
+    seconds += run(f"install kernel {env.name}",
+                   [*make, f"INSTALL_MOD_PATH={out / 'installed'}", "modules_install"],
+                   env=variables)
+    say(f"  {env.name}: built in {seconds:.0f} s")
 
 
 # -- all of it ---------------------------------------------------------------
 
+def kernel_of(env):
+    """The kernel that an environment boots."""
+    if env.config:
+        return own_kernel(env)
+    return stock_kernel(env.kernel, env.suite)
+
+
 def provide(environments):
-    """Everything for these environments. Quick when it is all there."""
+    """Everything for these environments."""
     base_packages()
     for env in environments:
-        if env.source:
-            kernel_source(env.source)
-        if env.kselftest_source:
-            kernel_source(env.kselftest_source)
-        if env.kernel:
-            kernel = stock_kernel(env.kernel)
-            say(f"  {env.name}: kernel {kernel.version}, headers {kernel.headers}")
+        provide_one(env)
+
+
+def provide_one(env):
+    """What one environment needs beyond the base packages. Kernels of our own are
+    built later. Quick when it is all there."""
+    if env.source:
+        kernel_source(env.source, env.suite)
+    if env.kselftest_source:
+        kernel_source(env.kselftest_source)
+    if env.kernel:
+        kernel = stock_kernel(env.kernel, env.suite)
+        where = f" (in a root of {kernel.suite})" if kernel.suite else ""
+        say(f"  {env.name}: kernel {kernel.version}, headers {kernel.headers}{where}")

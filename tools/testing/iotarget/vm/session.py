@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One boot of a stock kernel: some jobs done in it, and what came of them.
+"""One boot of a virtual machine: some jobs done in it, and what came of them.
 
 This is what both the tests and the demo stand on:
 
@@ -50,12 +50,15 @@ class Session:
     def __init__(self, env, name, *, own=None, unloaded=("iotarget_alarm",), files=None,
                  sticks=None, kernel=None, boot=None, actions=None, timeout=None):
         self.env, self.name = env, name
-        self.kernel = kernel or provision.stock_kernel(env.kernel)
+        self.kernel = kernel or provision.kernel_of(env)
         self.boot = boot or env.boots[-1]
-        built = build.modules(env.name, self.kernel.headers) if own is None else own
+        built = build.modules(env.name, self.kernel.headers, *env.options,
+                              suite=self.kernel.suite) if own is None else own
         self.own = [(path, path.stem not in unloaded) for path in build.load_order(built)]
         self.files = files or {}
-        self.sticks = [default_stick()] if sticks is None else list(sticks)
+        if sticks is None:
+            sticks = [default_stick()] if env.sticks else []
+        self.sticks = list(sticks)
         self.actions = actions
         self.timeout = timeout or env.timeout
         self.directory = BUILD / env.name / f"boot-{name}"
@@ -75,6 +78,8 @@ class Session:
             self.directory / "initramfs", self.kernel, self.env.modules, self.own, self.files,
             [f"{job.name} {job.timeout} {job.command}" for job in jobs],
             {"hung_task_timeout": 10,
+             "IOTARGET_BOUND_MS": self.env.bound_ms,
+             "IOTARGET_CYCLES": self.env.cycles,
              "patience": max(self.timeout - 25, self.timeout // 2),
              "wait_for": " ".join(f"sd{letter}" for letter, _ in
                                   zip("abcd", [s for s in self.sticks if s.plugged]))})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where things lie, and how commands are run: logged, bounded, named when they fail."""
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[4]
 BUILD = TREE / "build"
 LOGS = BUILD / "logs"
+_running = set()
 
 
 def cache(*parts):
@@ -55,6 +57,7 @@ def run(what, argv, log=None, timeout=900, env=None, cwd=None):
                                     start_new_session=True)
         except OSError as err:
             raise Failure(f"{what}: {err}") from err
+        _running.add(proc)
         try:
             status = proc.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -63,6 +66,8 @@ def run(what, argv, log=None, timeout=900, env=None, cwd=None):
         except BaseException:
             kill_group(proc)
             raise
+        finally:
+            _running.discard(proc)
     if status:
         raise Failure(f"{what}: failed with status {status} ({log})\n{tail(log)}")
     return time.monotonic() - started
@@ -73,6 +78,13 @@ def kill_group(proc):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(proc.pid, signal.SIGKILL)
     proc.wait()
+
+
+@atexit.register
+def _kill_rest():
+    """What a thread has started must not outlive the program."""
+    for proc in list(_running):
+        kill_group(proc)
 
 
 def output(argv, default=None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the selftests in a stock kernel, and proves that its alarms are heard."""
+"""Runs the tests in a virtual machine, and proves that its alarms are heard."""
 
 from fnmatch import fnmatchcase
 
@@ -7,6 +7,9 @@ from . import build, provision
 from .ktap import FAILED, PASSED, Collector, Test
 from .session import Job, Session
 from .shell import say
+
+KUNIT = "kunit"
+ALARM = "iotarget_alarm"
 
 
 class StockRunner:
@@ -16,11 +19,12 @@ class StockRunner:
         self.own = self.programs = None
 
     def prepare(self):
-        self.kernel = provision.stock_kernel(self.env.kernel)
+        self.kernel = provision.kernel_of(self.env)
         source = provision.kernel_source(self.env.kselftest_source)
         say(f"  {self.env.name}: build modules for {self.kernel.version}")
-        self.own = build.modules(self.env.name, self.kernel.headers)
-        self.programs = build.selftests(self.env.name, source)
+        self.own = build.modules(self.env.name, self.kernel.headers, *self.env.options,
+                                 suite=self.kernel.suite)
+        self.programs = build.selftests(self.env.name, source, self.env.slowness)
 
     def tests(self):
         return [p for p in self.programs if not build.is_helper(p)]
@@ -32,18 +36,26 @@ class StockRunner:
     # -- tests ---------------------------------------------------------------
 
     def run(self, row, pattern):
-        """Run what matches: "PROGRAM" or "PROGRAM.FIXTURE.TEST", both globs."""
+        """Run what matches: "PROGRAM" or "PROGRAM.FIXTURE.TEST", both globs; with KUnit
+        also "SUITE" or "SUITE.CASE"."""
         boots = {}
         for program in self.tests():
             command = self._command(program, pattern)
             if command:
                 boots.setdefault(self.env.boot_for(program.stem), []).append((program, command))
+        if self.env.kunit and not boots:
+            boots[self.env.boots[-1]] = []
+        before = len(row.tests)
         for number, (boot, chosen) in enumerate(boots.items()):
-            self._boot(row, boot, chosen, f"tests{number or ''}")
-        return bool(boots)
+            # the unit tests once, in the boot of most tests
+            kunit = self.env.kunit and boot == max(boots, key=lambda b: len(boots[b]))
+            self._boot(row, boot, chosen, number or "", kunit, pattern)
+        return len(row.tests) > before
 
     def _command(self, program, pattern):
         path = f"/tests/{program.name}"
+        if any(fnmatchcase(program.stem, glob) for glob, _ in self.env.left_out):
+            return None
         if not pattern or fnmatchcase(program.stem, pattern):
             return path
         name, _, rest = pattern.partition(".")
@@ -53,15 +65,26 @@ class StockRunner:
             return f"ksft-select {path} '{rest}'"
         return None
 
-    def _boot(self, row, boot, chosen, name):
+    def _jobs(self, chosen, number, kunit, pattern):
+        limit = build.selftest_timeout() * self.env.slowness
+        jobs = [Job(p.stem, command, limit) for p, command in chosen]
+        if self.env.kunit:
+            # a boot without the unit tests loads the same modules
+            glob = (pattern or self.env.suites) if kunit else "none"
+            jobs.insert(0, Job(KUNIT, f"kunit-run '{glob}'", limit))
+        return jobs + [Job(f"unload{number}", "unload", limit)]
+
+    def _boot(self, row, boot, chosen, number, kunit, pattern):
         env = self.env
-        say(f"  {env.name}: boot with {boot.smp} CPUs, {len(chosen)} programs")
-        limit = build.selftest_timeout()
+        jobs = self._jobs(chosen, number, kunit, pattern)
+        say(f"  {env.name}: boot with {boot.smp} CPUs, {len(chosen)} programs"
+            f"{' and the unit tests' if kunit else ''}")
         collectors = {}
 
         def on_event(words):
             if words[0] == "start":
-                collectors[words[1]] = Collector(words[1], on_result=row.add)
+                collectors[words[1]] = Collector("" if words[1] == KUNIT else words[1],
+                                                 on_result=row.add)
             elif words[0] == "end":
                 finish(words[1], int(words[2]))
 
@@ -71,14 +94,16 @@ class StockRunner:
 
         def finish(job, status=None):
             collector = collectors[job]
+            collector.finished = True
+            if job == KUNIT and status == 4 and (pattern or not kunit):
+                return                          # no suite was asked for
             tests = collector.finish()
             row.lateness += collector.lateness
             if status not in (0, 4, None) and not any(t.outcome == FAILED for t in tests):
                 row.fail(job, f"ended with status {status}, yet no test of it failed")
-            collector.finished = True
 
-        jobs = [Job(p.stem, command, limit) for p, command in chosen]
-        session = self._session(name, boot=boot)
+        options = {"unloaded": ("iotarget", "iotarget_test", ALARM)} if env.kunit else {}
+        session = self._session(f"tests{number}", boot=boot, **options)
         outcome = session.run(jobs, on_line=on_line, on_event=on_event)
         for job in jobs:
             if job.name not in collectors:
@@ -89,13 +114,24 @@ class StockRunner:
 
     # -- alarms --------------------------------------------------------------
 
-    def prove(self, row, fault):
-        """Plant a fault in the boot configuration of the tests: the run must be red."""
-        module = "/modules/iotarget_alarm.ko"
-        job = Job("plant", f"insmod {module} fault={fault.name} & sleep {fault.settle}; true", 120)
-        outcome = self._session(f"alarm-{fault.name}").run([job])
-        return verdict(fault, outcome.alarms, outcome.log,
-                       [p for p in outcome.problems if "could not be loaded" in p])
+    def prove(self, row):
+        """Plant the faults one after the other in the boot configuration of the tests.
+        Each must raise its alarm before the next is planted."""
+        env = self.env
+        if not env.faults:
+            return
+        jobs = [Job(f"plant-{fault.name}", f"insmod /modules/{ALARM}.ko fault={fault.name}; "
+                    f"sleep {fault.settle}; {fault.then or 'true'}; rmmod {ALARM}; true", 120)
+                for fault in env.faults]
+        outcome = self._session("alarms", unloaded=("iotarget", "iotarget_test", ALARM)).run(jobs)
+        problems = [p for p in outcome.problems if "could not be loaded" in p]
+        with open(outcome.log, errors="replace") as log:
+            lines = log.read().splitlines()
+        starts = [next((n for n, line in enumerate(lines, 1)
+                        if f"iotarget-guest: start {job.name}" in line), 0) for job in jobs]
+        for fault, start, end in zip(env.faults, starts, starts[1:] + [len(lines)]):
+            heard = [a for a in outcome.alarms if start and start < a.number < (end or len(lines))]
+            row.add(verdict(fault, heard, outcome.log, problems))
 
 
 def judge(row, outcome):

@@ -22,21 +22,22 @@ class UmlRunner:
         self.binary = BUILD / env.name / "linux"
 
     def prepare(self):
-        source = provision.kernel_source(self.env.source)
-        config = TREE / self.env.kunitconfig
-        if not config.exists():
-            raise Failure(f"{self.env.kunitconfig}: not there")
-        out = cache(f"uml-{self.env.source.rpartition('-')[2]}")
+        source = provision.kernel_source(self.env.source, self.env.suite)
+        configs = [TREE / name for name in self.env.kunitconfig]
+        for config in configs:
+            if not config.exists():
+                raise Failure(f"{config}: not there")
+        out = cache(f"{self.env.name}-{source.name.rpartition('-')[2]}")
         say(f"  {self.env.name}: build the kernel (minutes when new, else seconds)")
         with locked(out.name):
             self._into(source)
             seconds = run(f"build {self.env.name}", [
-                "./tools/testing/kunit/kunit.py", "build", f"--kunitconfig={config}",
-                f"--build_dir={out}", f"--jobs={os.cpu_count() or 2}",
+                "./tools/testing/kunit/kunit.py", "build",
+                *(f"--kunitconfig={config}" for config in configs), f"--build_dir={out}",
+                f"--jobs={os.cpu_count() or 2}",
                 "--make_options", "CC=ccache gcc"],
                 cwd=source, timeout=2400,
-                env={"CCACHE_DIR": str(cache("ccache")), "KBUILD_BUILD_TIMESTAMP": "2026-01-01",
-                     "KBUILD_BUILD_USER": "iotarget", "KBUILD_BUILD_HOST": "iotarget"})
+                env={"CCACHE_DIR": str(cache("ccache")), **provision.REPEATABLE})
             # of our own: another run may build while this one still tests
             self.binary.parent.mkdir(parents=True, exist_ok=True)
             partial = self.binary.with_suffix(".partial")
@@ -45,8 +46,7 @@ class UmlRunner:
         say(f"  {self.env.name}: built in {seconds:.0f} s")
 
     def _into(self, source):
-        compat = TREE / "drivers/iotarget/compat"
-        options = ["--compat"] if compat.is_dir() and any(compat.iterdir()) else []
+        options = ["--compat"] if self.env.compat else []
         run(f"into-tree {self.env.name}", [TREE / "scripts/into-tree", source, *options])
 
     # -- one boot ------------------------------------------------------------
@@ -54,7 +54,7 @@ class UmlRunner:
     def boot(self, name, arguments, on_line=lambda line: None):
         """Run the kernel to its end; its log and what went wrong with the run."""
         argv = [str(self.binary), "mem=1G", "console=tty", "kunit_shutdown=halt",
-                "kunit.enable=1", *arguments]
+                "kunit.enable=1", *self.env.arguments, *arguments]
         path = LOGS / f"{self.env.name}-{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         problems, lines = [], []
@@ -103,11 +103,12 @@ class UmlRunner:
         judge(row, boot)
         return True
 
-    def prove(self, row, fault):
-        """Plant a fault: the run must be red because of the expected alarm."""
-        boot = self.boot(f"alarm-{fault.name}", [f"kunit.filter_glob={ALARM_SUITE}",
-                                                 f"{ALARM_SUITE}.fault={fault.name}"])
-        return verdict(fault, boot.alarms, boot.log)
+    def prove(self, row):
+        """Plant each fault in a boot of its own: that must be red because of its alarm."""
+        for fault in self.env.faults:
+            boot = self.boot(f"alarm-{fault.name}", [f"kunit.filter_glob={ALARM_SUITE}",
+                                                     f"{ALARM_SUITE}.fault={fault.name}"])
+            row.add(verdict(fault, boot.alarms, boot.log))
 
 
 class Boot:

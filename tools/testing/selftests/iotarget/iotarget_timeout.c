@@ -51,6 +51,7 @@ static int stop(int fd)
 	return target_stop(fd, WAIT_FOR_SENT, LONG_MS, NULL);
 }
 
+/* F35: the timer is part of the request, so nothing is allocated. */
 TEST_F(timed, f64_held_request_times_out)
 {
 	struct iotarget_test_query query;
@@ -291,6 +292,7 @@ TEST_F(timed, limbo_read_leaves_the_memory_alone)
 	EXPECT_EQ(0, arg.wrong);
 }
 
+/* F21: what is written is what the memory held at the call. */
 TEST_F(timed, limbo_write_is_not_spoilt)
 {
 	struct iotarget_test_transfer arg = {
