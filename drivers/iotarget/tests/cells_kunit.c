@@ -538,18 +538,16 @@ static void no_cell_is_missing(struct kunit *test)
 							  IOTARGET_NR_EVENTS));
 }
 
-static const void *next_cell(const void *prev, char *desc)
+static void cell_name(bool *c, char *desc)
 {
-	const bool *c = prev ? (const bool *)prev + 1 : ran;
 	const unsigned int i = c - ran;
 
-	if (i >= NR_CELLS)
-		return NULL;
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s/%s",
 		 iotarget_word_name(i / IOTARGET_NR_EVENTS),
 		 iotarget_event_name(i % IOTARGET_NR_EVENTS));
-	return c;
 }
+
+KUNIT_ARRAY_PARAM(cells, ran, cell_name);
 
 static int cells_init(struct kunit *test)
 {
@@ -599,7 +597,7 @@ static void cells_exit(struct kunit *test)
 }
 
 static struct kunit_case cells_cases[] = {
-	KUNIT_CASE_PARAM(cell, next_cell),
+	KUNIT_CASE_PARAM(cell, cells_gen_params),
 	KUNIT_CASE(no_cell_is_missing),
 	{}
 };

@@ -192,20 +192,17 @@ static void no_row_is_missing(struct kunit *test)
 		   count[ROW_CANT_SLEEP]);
 }
 
-static const void *next_case(const void *prev, char *desc)
+static void case_name(struct race_case *c, char *desc)
 {
-	const struct race_case *c = prev ? (const struct race_case *)prev + 1 :
-					   cases;
 	const unsigned int i = c - cases;
 
-	if (i >= ARRAY_SIZE(cases))
-		return NULL;
-	cases[i].scene = i / RACE_NR_OPS;
-	cases[i].op = i % RACE_NR_OPS;
+	c->scene = i / RACE_NR_OPS;
+	c->op = i % RACE_NR_OPS;
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s/%s",
 		 race_scene_name(c->scene), race_op_name(c->op));
-	return c;
 }
+
+KUNIT_ARRAY_PARAM(race, cases, case_name);
 
 static void race_exit(struct kunit *test)
 {
@@ -213,7 +210,7 @@ static void race_exit(struct kunit *test)
 }
 
 static struct kunit_case race_cases[] = {
-	KUNIT_CASE_PARAM(every_second_at_every_point, next_case),
+	KUNIT_CASE_PARAM(every_second_at_every_point, race_gen_params),
 	KUNIT_CASE(no_row_is_missing),
 	{}
 };
