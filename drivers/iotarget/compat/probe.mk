@@ -2,7 +2,7 @@
 # What the kernel that we build for lacks, found by looking at its headers.  A
 # copy of this tree inside the newest kernel leaves this folder behind.
 
-iotarget-dir := $(patsubst %/tests,%,$(src))
+iotarget-dir ?= $(patsubst %/tests,%,$(src))
 iotarget-has = $(shell grep -qsE '$(2)' $(srctree)/include/linux/$(1) && echo y)
 
 # A build outside the kernel tree brings its own public headers.

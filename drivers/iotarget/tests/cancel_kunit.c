@@ -172,6 +172,25 @@ static void cancel_before_the_gate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->fake.submitted, 0);
 }
 
+static void stop_then_cancel(struct fake_test *t)
+{
+	iotarget_stop(t->target, IOTARGET_LEAVE_SENT_PENDING, 0, NULL);
+	fake_hook(IOTARGET_HOOK_GATE_REFUSED, cancel_first, t);
+}
+
+/* F63: cancelled between the gate, which a stop has shut, and the FIFO. */
+static void cancel_on_the_way_to_the_fifo(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+
+	fake_hook(IOTARGET_HOOK_GATE_ENTERED, stop_then_cancel, t);
+	KUNIT_EXPECT_EQ(test, fake_req_send(t->target, &t->req[0], NULL),
+			-ECANCELED);
+	KUNIT_EXPECT_EQ(test, t->req[0].callbacks, 0);
+	KUNIT_EXPECT_EQ(test, t->target->gate.nr_pended, 0);
+	KUNIT_EXPECT_EQ(test, t->fake.submitted, 0);
+}
+
 /* F63, the second outcome: accepted, and cancelled before the device saw it. */
 static void cancel_past_the_gate(struct kunit *test)
 {
@@ -469,6 +488,7 @@ static struct kunit_case disk_cases[] = {
 	KUNIT_CASE(cancel_past_the_gate),
 	KUNIT_CASE(purged_under_a_canceller),
 	KUNIT_CASE(refused_under_a_canceller),
+	KUNIT_CASE(cancel_on_the_way_to_the_fifo),
 	KUNIT_CASE(timeout_of_a_held_one),
 	KUNIT_CASE(completion_inside_the_timer),
 	KUNIT_CASE(timer_inside_a_completion),
@@ -494,6 +514,7 @@ static struct kunit_case usb_cases[] = {
 	KUNIT_CASE(cancel_past_the_gate),
 	KUNIT_CASE(purged_under_a_canceller),
 	KUNIT_CASE(refused_under_a_canceller),
+	KUNIT_CASE(cancel_on_the_way_to_the_fifo),
 	KUNIT_CASE(timeout_of_a_held_one),
 	KUNIT_CASE(completion_inside_the_timer),
 	KUNIT_CASE(timer_inside_a_completion),
