@@ -292,6 +292,10 @@ static void purged_under_a_canceller(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iotarget_purge(t->target, IOTARGET_PURGE, 0,
 					     NULL), 0);
 	KUNIT_EXPECT_EQ(test, t->req[0].callbacks, 0);
+	KUNIT_EXPECT_EQ(test, iotarget_purge(t->target,
+					     IOTARGET_PURGE_AND_WAIT,
+					     FAKE_SHORT_MS * 10, NULL),
+			-ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, iotarget_close(t->target, FAKE_SHORT_MS, NULL),
 			-ETIMEDOUT);
 	complete_all(&t->gate);
