@@ -31,6 +31,7 @@
 #define _IOTARGET_INTERNAL_H
 
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/lockdep.h>
 #include <linux/mempool.h>
@@ -436,6 +437,12 @@ extern const struct iotarget_backend_ops iotarget_block_ops;
 /* main.c */
 extern struct workqueue_struct *iotarget_fast_wq;	/* never blocks long */
 extern struct workqueue_struct *iotarget_slow_wq;	/* opens and releases */
+
+/* At least so many milliseconds: the current jiffy has begun already. */
+static inline unsigned long iotarget_jiffies(unsigned int ms)
+{
+	return ms ? msecs_to_jiffies(ms) + 1 : 0;
+}
 
 #define iotarget_warn(target, fmt, ...) \
 	pr_warn_ratelimited("iotarget: %s: " fmt, (target)->name, ##__VA_ARGS__)

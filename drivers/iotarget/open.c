@@ -105,7 +105,7 @@ static int open_wait(struct opening *o, unsigned int timeout_ms)
 
 	left = wait_event_killable_timeout(gate->waitq,
 					   is_over(o) || is_abandoned(o),
-					   msecs_to_jiffies(timeout_ms));
+					   iotarget_jiffies(timeout_ms));
 	if (left <= 0 &&
 	    !iotarget_gate_event(o->target, IOTARGET_EV_OPEN_FAILED, NULL,
 				 o->opens, NULL))

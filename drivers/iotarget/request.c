@@ -380,7 +380,8 @@ static void arm(struct iotarget_request *req, ktime_t deadline)
 	s64 left = ktime_to_ns(ktime_sub(deadline, ktime_get()));
 
 	set_bit(IOTARGET_REQ_TIMER, &req->bits);
-	req->timer.expires = jiffies + (left > 0 ? nsecs_to_jiffies(left) + 1 :
+	/* Two more: one that was rounded off, one that has begun already. */
+	req->timer.expires = jiffies + (left > 0 ? nsecs_to_jiffies(left) + 2 :
 						   0);
 	add_timer(&req->timer);
 }
@@ -389,7 +390,7 @@ static int wait_done(struct iotarget_request *req, unsigned int timeout_ms,
 		     int task_state)
 {
 	long left = timeout_ms == IOTARGET_WAIT_FOREVER ?
-		    MAX_SCHEDULE_TIMEOUT : msecs_to_jiffies(timeout_ms);
+		    MAX_SCHEDULE_TIMEOUT : iotarget_jiffies(timeout_ms);
 
 	if (iotarget_request_is_done(req))
 		return 0;

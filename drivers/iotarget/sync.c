@@ -160,7 +160,7 @@ static int bounce_wait(struct bounce *b, ktime_t deadline,
 	long ret;
 
 	ret = wait_for_completion_killable_timeout(&b->answered,
-						   msecs_to_jiffies(left));
+						   iotarget_jiffies(left));
 	if (ret <= 0) {
 		if (!ret)
 			iotarget_request_expire(b->req);

@@ -193,6 +193,19 @@ void iotarget_put_atomic(struct iotarget *target)
 	kref_put(&target->refs, target_release_atomic);
 }
 
+/* A transition; one that the table refuses is logged. */
+static int make_event(struct iotarget *target, enum iotarget_event event,
+		      struct iotarget_change *change)
+{
+	int ret = iotarget_gate_event(target, event, NULL, 0, change);
+
+	if (ret)
+		iotarget_warn(target, "%s refused while %s\n",
+			      iotarget_event_name(event),
+			      iotarget_word_name(READ_ONCE(target->gate.word)));
+	return ret;
+}
+
 /* A transition, and the wait that its table row asks for. */
 static int change_and_wait(struct iotarget *target, enum iotarget_event event,
 			   unsigned int timeout_ms,
@@ -201,13 +214,9 @@ static int change_and_wait(struct iotarget *target, enum iotarget_event event,
 	struct iotarget_change change;
 	int ret;
 
-	ret = iotarget_gate_event(target, event, NULL, 0, &change);
-	if (ret) {
-		iotarget_warn(target, "%s refused while %s\n",
-			      iotarget_event_name(event),
-			      iotarget_word_name(READ_ONCE(target->gate.word)));
+	ret = make_event(target, event, &change);
+	if (ret)
 		return ret;
-	}
 	ret = iotarget_gate_wait(target, &change, timeout_ms, report);
 	iotarget_change_put(&change);
 	return ret;
@@ -340,15 +349,7 @@ EXPORT_SYMBOL_GPL(iotarget_close_for_query_remove);
  */
 int iotarget_start(struct iotarget *target)
 {
-	int ret;
-
-	if (!target)
-		return -EINVAL;
-	ret = iotarget_gate_event(target, IOTARGET_EV_START, NULL, 0, NULL);
-	if (ret)
-		iotarget_warn(target, "start refused while %s\n",
-			      iotarget_word_name(READ_ONCE(target->gate.word)));
-	return ret;
+	return target ? make_event(target, IOTARGET_EV_START, NULL) : -EINVAL;
 }
 EXPORT_SYMBOL_GPL(iotarget_start);
 
@@ -387,13 +388,9 @@ static int plain_event(struct iotarget *target, enum iotarget_event event,
 	no_report(report);
 	if (!target)
 		return -EINVAL;
-	ret = iotarget_gate_event(target, event, NULL, 0, &change);
-	if (ret) {
-		iotarget_warn(target, "%s refused while %s\n",
-			      iotarget_event_name(event),
-			      iotarget_word_name(READ_ONCE(target->gate.word)));
+	ret = make_event(target, event, &change);
+	if (ret)
 		return ret;
-	}
 	iotarget_gate_report(target, change.inst, report);
 	iotarget_change_put(&change);
 	return 0;

@@ -256,7 +256,7 @@ static int wait_until(struct iotarget_gate *gate, over_fn *over,
 	long left = MAX_SCHEDULE_TIMEOUT;
 
 	if (timeout_ms != IOTARGET_WAIT_FOREVER)
-		left = msecs_to_jiffies(timeout_ms);
+		left = iotarget_jiffies(timeout_ms);
 	wait_map(gate);
 	left = wait_event_killable_timeout(gate->waitq, over(gate, change),
 					   left);
