@@ -158,15 +158,15 @@ static uint64_t picture_through_target(int target, const struct extents *e)
 
 static void stop_under_load(int target)
 {
-	load_t load = {
+	struct iotarget_test_load_start load = {
 		.threads = 4, .depth = 8, .min_len = 4096, .max_len = 65536,
 		.span = 16 << 20, .seed = SEED,
 	};
-	query_t q, last = { };
-	report_t report;
+	struct iotarget_test_query q, last = { };
+	struct iotarget_test_report report;
 	bool in_order = true;
-	books_t books;
-	info_t info;
+	struct iotarget_test_load_stop books;
+	struct iotarget_test_info info;
 	unsigned int i;
 	int ret;
 
@@ -236,7 +236,7 @@ static void hold_some(int target)
 static void purge(int target)
 {
 	unsigned int i, never = 0;
-	query_t q;
+	struct iotarget_test_query q;
 	int ret;
 
 	step("Purge: what is held is failed, and known never to have been sent");
@@ -260,7 +260,7 @@ static void purge(int target)
 static void cancel(int target)
 {
 	uint64_t before;
-	query_t q;
+	struct iotarget_test_query q;
 
 	step("Cancel one of the requests that are held");
 	hold_some(target);
@@ -283,11 +283,11 @@ static void cancel(int target)
 
 static void meet_deadline(int target)
 {
-	transfer_t t = {
+	struct iotarget_test_transfer t = {
 		.type = IOTARGET_TEST_READ, .len = 65536, .timeout_ms = 500,
 		.linger_ms = 1500,
 	};
-	info_t info;
+	struct iotarget_test_info info;
 	int ret, i;
 
 	step("A deadline, while the device does not answer");
@@ -323,8 +323,8 @@ static void meet_deadline(int target)
 static void close_and_reopen(int target, const char *disk,
 			     const struct extents *e)
 {
-	report_t report;
-	info_t info;
+	struct iotarget_test_report report;
+	struct iotarget_test_info info;
 	uint64_t size = 0, good;
 	unsigned int i;
 	int ret;
@@ -371,7 +371,7 @@ int main(void)
 	struct extents e;
 	uint64_t size = 0, good;
 	unsigned int i;
-	info_t info;
+	struct iotarget_test_info info;
 	int target, ret;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
