@@ -31,7 +31,6 @@
  * included; the rest says so.  Lock: gate->lock, irq-safe.
  */
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 
 #include "internal.h"
 
@@ -426,8 +425,13 @@ void iotarget_reconcile(struct work_struct *work)
 	iotarget_inst_put(inst);
 }
 
-/* The mark is reached: open the gate to direct sends. */
-static void drained(struct iotarget_gate *gate)
+/**
+ * iotarget_gate_drained - the mark is reached: open the gate to direct sends
+ * @gate: the gate
+ *
+ * Context: any, with gate->lock.
+ */
+void iotarget_gate_drained(struct iotarget_gate *gate)
 {
 	const struct iotarget_rule *rule;
 
@@ -471,7 +475,7 @@ static struct iotarget_unit *fifo_next(struct iotarget_inst *inst, bool *opened)
 					node);
 	if (gate->word == IOTARGET_W_DRAINING &&
 	    (!unit || (unit->seq > gate->mark && !gate->extra--))) {
-		drained(gate);
+		iotarget_gate_drained(gate);
 		*opened = true;
 	}
 	if (!unit || WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref)))

@@ -327,6 +327,7 @@ void iotarget_gate_unpin(struct iotarget *target);
 bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit);
 void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit);
 void iotarget_gate_failed(struct iotarget *target);
+void iotarget_gate_drained(struct iotarget_gate *gate);
 bool iotarget_gate_sent(struct iotarget_inst *inst, struct iotarget_unit *unit);
 void iotarget_gate_unsent(struct iotarget_inst *inst,
 			  struct iotarget_unit *unit);

@@ -12,7 +12,6 @@
  *
  * Context: transitions anywhere, waits in process context.  Lock: gate->lock.
  */
-#include <linux/sched/signal.h>
 
 #include "internal.h"
 
@@ -34,13 +33,10 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 	/* If it was never killed, or not yet, there may be nothing to do. */
 	if (READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
 		return;
-	if (list_empty(&gate->pended) && !inst->draining) {
-		WRITE_ONCE(gate->word, iotarget_rule(gate->word,
-						     IOTARGET_EV_DRAINED)->next);
-		WRITE_ONCE(gate->flags, 0);
-	} else {
+	if (list_empty(&gate->pended) && !inst->draining)
+		iotarget_gate_drained(gate);
+	else
 		iotarget_inst_kick(inst, inst->wq, &inst->drain);
-	}
 }
 
 /* The actions on the state, all at one instant. */
