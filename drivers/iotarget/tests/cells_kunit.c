@@ -352,12 +352,8 @@ static void fire_drained(struct kunit *test, struct cells *t,
 	complete_all(&t->submit_gate);
 }
 
-static int stop(struct cells *t, enum iotarget_stop_action action)
-{
-	return iotarget_stop(t->target, action, FAKE_SHORT_MS, NULL);
-}
-
-static int fire_call(struct cells *t, enum iotarget_event event)
+static int fire_call(struct cells *t, enum iotarget_event event,
+		     unsigned int timeout_ms)
 {
 	switch (event) {
 	case EV(OPEN):
@@ -365,23 +361,25 @@ static int fire_call(struct cells *t, enum iotarget_event event)
 	case EV(START):
 		return iotarget_start(t->target);
 	case EV(STOP_CANCEL):
-		return stop(t, IOTARGET_CANCEL_SENT);
+		return iotarget_stop(t->target, IOTARGET_CANCEL_SENT,
+				     timeout_ms, NULL);
 	case EV(STOP_WAIT):
-		return stop(t, IOTARGET_WAIT_FOR_SENT);
+		return iotarget_stop(t->target, IOTARGET_WAIT_FOR_SENT,
+				     timeout_ms, NULL);
 	case EV(STOP_LEAVE):
-		return stop(t, IOTARGET_LEAVE_SENT_PENDING);
+		return stop_leave(t);
 	case EV(PURGE_WAIT):
 		return iotarget_purge(t->target, IOTARGET_PURGE_AND_WAIT,
-				      FAKE_SHORT_MS, NULL);
+				      timeout_ms, NULL);
 	case EV(PURGE):
 		return iotarget_purge(t->target, IOTARGET_PURGE, 0, NULL);
 	case EV(CLOSE):
-		return iotarget_close(t->target, FAKE_SHORT_MS, NULL);
+		return iotarget_close(t->target, timeout_ms, NULL);
 	case EV(CLOSE_QUERY):
-		return iotarget_close_for_query_remove(t->target,
-						       FAKE_SHORT_MS, NULL);
+		return iotarget_close_for_query_remove(t->target, timeout_ms,
+						       NULL);
 	case EV(DELETE):
-		return delete(t, FAKE_SHORT_MS);
+		return delete(t, timeout_ms);
 	default:
 		return -EINVAL;
 	}
@@ -403,7 +401,8 @@ static int fire(struct kunit *test, struct cells *t, enum iotarget_word word,
 		go(test, t, word);
 		KUNIT_ASSERT_EQ(test, fake_word(t->target), word);
 		t->fake.stubborn = false;
-		return fire_call(t, event);
+		return fire_call(t, event, expected[word][event][0] == 'T' ?
+				 FAKE_SHORT_MS : FAKE_LONG_MS);
 	}
 }
 

@@ -15,9 +15,14 @@
 
 #include "../internal.h"
 
-/* For waits that are to succeed, and for those that are to fail. */
+/*
+ * For waits that are to succeed; for those that are to fail; and for those that
+ * are to fail with the request at the device, where it has to get first: slow
+ * kernels have slow workers.
+ */
 #define FAKE_LONG_MS	5000
 #define FAKE_SHORT_MS	10
+#define FAKE_SENT_MS	250
 
 /**
  * struct fake - a fake device

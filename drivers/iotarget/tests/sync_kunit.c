@@ -20,7 +20,7 @@
 
 static const struct iotarget_send_params sync_short = {
 	.flags = IOTARGET_SEND_SYNCHRONOUS | IOTARGET_SEND_TIMEOUT,
-	.timeout_ms = FAKE_SHORT_MS,
+	.timeout_ms = FAKE_SENT_MS,
 };
 
 static const struct iotarget_send_params sync_long = {
@@ -287,7 +287,7 @@ static void late_answer_touches_nothing(struct kunit *test)
 
 	t->fake.hold = true;
 	KUNIT_EXPECT_EQ(test, iotarget_read(t->target, data, SZ_4K, 0,
-					    FAKE_SHORT_MS, &res), -ETIMEDOUT);
+					    FAKE_SENT_MS, &res), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, res.outcome, IOTARGET_UNKNOWN);
 	KUNIT_EXPECT_EQ(test, res.bytes, 0);
 	iotarget_get_info(t->target, &info);
@@ -313,7 +313,7 @@ static void late_write_has_its_own_copy(struct kunit *test)
 		data[i] = fake_byte(i);
 	t->fake.hold = true;
 	KUNIT_EXPECT_EQ(test, iotarget_write(t->target, data, SZ_4K, 0,
-					     FAKE_SHORT_MS, NULL), -ETIMEDOUT);
+					     FAKE_SENT_MS, NULL), -ETIMEDOUT);
 	memset(data, 0xee, SZ_4K);
 	fake_answer_all(&t->fake, 0);
 	KUNIT_EXPECT_EQ(test, t->fake.bad_bytes, 0);
@@ -335,18 +335,18 @@ static void limbo_has_a_budget(struct kunit *test)
 	t->fake.hold = true;
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, iotarget_read(target, data, PAGE_SIZE, 0,
-						    FAKE_SHORT_MS, NULL),
+						    FAKE_SENT_MS, NULL),
 				-ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, iotarget_read(target, data, PAGE_SIZE, 0,
-					    FAKE_SHORT_MS, &res), -ENOBUFS);
+					    FAKE_SENT_MS, &res), -ENOBUFS);
 	KUNIT_EXPECT_EQ(test, res.outcome, IOTARGET_NEVER_SENT);
 	/* A flush has no memory to leave behind. */
-	KUNIT_EXPECT_EQ(test, iotarget_flush(target, FAKE_SHORT_MS, NULL),
+	KUNIT_EXPECT_EQ(test, iotarget_flush(target, FAKE_SENT_MS, NULL),
 			-ETIMEDOUT);
 	t->fake.hold = false;
 	fake_answer_all(&t->fake, 0);
 	KUNIT_EXPECT_EQ(test, iotarget_read(target, data, PAGE_SIZE, 0,
-					    FAKE_SHORT_MS, NULL), 0);
+					    FAKE_LONG_MS, NULL), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&target->limbo), 0);
 	KUNIT_EXPECT_EQ(test, iotarget_delete(target, FAKE_LONG_MS, NULL), 0);
 }
@@ -360,7 +360,7 @@ static void limbo_outlives_the_target(struct kunit *test)
 
 	t->fake.hold = true;
 	KUNIT_EXPECT_EQ(test, iotarget_read(t->target, data, SZ_4K, 0,
-					    FAKE_SHORT_MS, NULL), -ETIMEDOUT);
+					    FAKE_SENT_MS, NULL), -ETIMEDOUT);
 	t->deleted = true;
 	KUNIT_EXPECT_EQ(test, iotarget_delete(t->target, FAKE_SHORT_MS,
 					      &report), -ETIMEDOUT);
