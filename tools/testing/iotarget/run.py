@@ -6,18 +6,17 @@ Exit status: 0 all passed, 1 a test failed, 2 something could not be built or ha
 """
 
 import argparse
-import contextlib
 import dataclasses
 import signal
 import subprocess
 import sys
-import threading
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from vm import environments, in_tree, ktap, provision       # noqa: E402
+from vm.plan import Plan                                    # noqa: E402
 from vm.results import Row, report                          # noqa: E402
 from vm.shell import TREE, Failure, say                     # noqa: E402
 from vm.stock import StockRunner                            # noqa: E402
@@ -87,8 +86,6 @@ OWN = {
 }
 
 
-FULL_ONLY = ("in-tree",)
-
 
 def guarded(row, what, function, *arguments):
     """A failure to build or get something is a red row with a name, not the end."""
@@ -124,6 +121,13 @@ def run_environment(env, pattern, alarms):
     return rows
 
 
+def run_own(name, pattern):
+    say(f"\n== {name}")
+    row = Row(name)
+    guarded(row, name, OWN[name][0], row, pattern)
+    return [row.finish()]
+
+
 def list_environments():
     for name, (_, about) in OWN.items():
         say(f"{name:<12} {about}")
@@ -145,6 +149,8 @@ def main():
     parser.add_argument("--alarms", choices=("auto", "yes", "no"), default="auto",
                         help="plant faults to prove the alarms; auto: unless --tests is given")
     parser.add_argument("--timeout", type=int, default=0, help="seconds for one boot")
+    parser.add_argument("--keep-going", action="store_true",
+                        help="also when a fast environment is red")
     parser.add_argument("--provision", action="store_true", help="only get what is needed")
     parser.add_argument("--list", action="store_true", help="list the environments")
     options = parser.parse_args()
@@ -160,10 +166,12 @@ def main():
     except LookupError as err:
         say(str(err))
         return 2
+    keep_going = options.keep_going or bool(wanted)
     if not wanted:
         envs = [e for e in environments.ENVIRONMENTS if options.full or e.tier == "test"]
-        own = [name for name in OWN if options.full or name not in FULL_ONLY]
-        wanted = ([] if options.tests else own) + [env.name for env in envs]
+        wanted = ([] if options.tests else list(OWN)) + [env.name for env in envs]
+    if options.full:
+        envs = [env.in_full() for env in envs]
     if options.timeout:
         envs = [dataclasses.replace(env, timeout=options.timeout) for env in envs]
 
@@ -175,31 +183,19 @@ def main():
         return report(rows) if rows else 0
 
     unprovided = [row.name for row in rows]
-    build_kernels_meanwhile([env for env in envs if env.name not in unprovided])
-    for name, (function, _) in OWN.items():
-        if name in wanted and name not in unprovided:
-            say(f"\n== {name}")
-            row = Row(name)
-            guarded(row, name, function, row, options.tests)
-            rows.append(row.finish())
     alarms = options.alarms == "yes" or (options.alarms == "auto" and not options.tests)
-    for env in envs:
-        if env.name not in unprovided:
-            rows += run_environment(env, options.tests, alarms)
-    return report(rows)
+    by_name = {env.name: env for env in envs}
 
+    def step(name):
+        if name in OWN:
+            return run_own(name, options.tests)
+        return run_environment(by_name[name], options.tests, alarms)
 
-def build_kernels_meanwhile(envs):
-    """Our own kernels that are not in the cache yet, one after the other, while the
-    other environments run. Who needs one waits for it, and hears why it failed."""
-    waiting = [env for env in envs if env.config and not provision.is_built(env)]
-
-    def build():
-        for env in waiting:
-            with contextlib.suppress(Exception):
-                provision.own_kernel(env)
-    if waiting:
-        threading.Thread(target=build, name="kernels", daemon=True).start()
+    plan = Plan(step, keep_going)
+    for name in [name for name in OWN if name in wanted] + list(by_name):
+        if name not in unprovided:
+            plan.add(name, patient=name in OWN or by_name[name].patient)
+    return report(rows + plan.run())
 
 
 def provide(envs, wanted):

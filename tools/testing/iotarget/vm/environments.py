@@ -7,7 +7,7 @@ modules built against that kernel's headers, or one of our own, built from Debia
 source with a configuration from configs/.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 
@@ -65,6 +65,12 @@ class Environment:
     bound_ms: int = 100                 # how late a call may be
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
+    race_share: int = 1                 # of the matrix of races, one row of so many
+    patient: bool = False               # may be slowed down by other work
+    full: tuple = ()                    # (field, value): what differs in test-full
+
+    def in_full(self):
+        return replace(self, **dict(self.full))
 
     def boot_for(self, test):
         for boot in self.boots:
@@ -173,6 +179,9 @@ ENVIRONMENTS = (
         bound_ms=2100,
         slowness=4,
         cycles=20,
+        race_share=7,
+        patient=True,
+        full=(("race_share", 1),),
         # lockdep is off once a report of KASAN's has made the kernel doubtful
         faults=(LOCKDEP, ATOMIC, WARN, ODEBUG, UBSAN, HUNG, KMEMLEAK, KASAN),
     ),
@@ -192,6 +201,9 @@ ENVIRONMENTS = (
         bound_ms=2100,
         slowness=4,
         cycles=20,
+        race_share=7,
+        patient=True,
+        full=(("race_share", 1),),
         faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
         tolerated=(
             Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",
@@ -209,6 +221,7 @@ ENVIRONMENTS = (
         kunitconfig=("drivers/iotarget/.kunitconfig",
                      "tools/testing/iotarget/configs/uml-smp.config"),
         arguments=("seccomp=on", "ncpus=2"),
+        patient=True,
         compat=False,
         faults=(KASAN, LOCKDEP, WARN, ATOMIC),
     ),

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shlex
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from . import stick as sticks_of
 from .hostport import HostPort
 from .qmp import Qmp, QmpError
-from .shell import Failure, kill_group
+from .shell import Failure, kill_group, popen
 
 EXIT_DONE = (0x10 << 1) | 1         # the guest's init ran to its end
 
@@ -73,9 +72,8 @@ class Machine:
         argv = self._argv(theirs)
         (self.directory / "command").write_text(shlex.join(argv) + "\n")
         with open(self.directory / "qemu.log", "wb") as log:
-            self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                         start_new_session=True,
-                                         pass_fds=[s.fileno() for s in theirs.values()])
+            self.proc = popen(argv, stdout=log, stderr=log,
+                              pass_fds=[s.fileno() for s in theirs.values()])
         for channel in theirs.values():
             channel.close()
         self.started = time.monotonic()

@@ -252,12 +252,6 @@ def _build_folder(env, source):
     return cache("build", f"{Path(env.config).stem}-{digest}")
 
 
-def is_built(env):
-    """Is the environment's own kernel in the cache?"""
-    source = kernel_source(env.source, env.suite)
-    return (_build_folder(env, source) / "iotarget-ready").exists()
-
-
 def own_kernel(env):
     """A kernel with a configuration of ours, built if it is not in the cache."""
     source = kernel_source(env.source, env.suite)

@@ -80,6 +80,7 @@ class Session:
             {"hung_task_timeout": 10,
              "IOTARGET_BOUND_MS": self.env.bound_ms,
              "IOTARGET_CYCLES": self.env.cycles,
+             "IOTARGET_RACE_SHARE": self.env.race_share,
              "patience": max(self.timeout - 25, self.timeout // 2),
              "wait_for": " ".join(f"sd{letter}" for letter, _ in
                                   zip("abcd", [s for s in self.sticks if s.plugged]))})

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -31,7 +32,8 @@ class Failure(Exception):
 
 
 def say(text=""):
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")      # in one piece: two lanes may speak at once
+    sys.stdout.flush()
 
 
 def tail(path, lines=40):
@@ -51,13 +53,10 @@ def run(what, argv, log=None, timeout=900, env=None, cwd=None):
         out.write("$ " + " ".join(map(str, argv)) + "\n")
         out.flush()
         try:
-            proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL,
-                                    stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
-                                    env={**os.environ, **(env or {})},
-                                    start_new_session=True)
+            proc = popen(argv, stdout=out, stderr=subprocess.STDOUT, cwd=cwd,
+                         env={**os.environ, **(env or {})})
         except OSError as err:
             raise Failure(f"{what}: {err}") from err
-        _running.add(proc)
         try:
             status = proc.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -73,6 +72,14 @@ def run(what, argv, log=None, timeout=900, env=None, cwd=None):
     return time.monotonic() - started
 
 
+def popen(argv, **options):
+    """Start a process in a session of its own. It does not outlive this program."""
+    proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL,
+                            start_new_session=True, **options)
+    _running.add(proc)
+    return proc
+
+
 def kill_group(proc):
     """Kill a process started in its own session, and whatever it started."""
     with contextlib.suppress(ProcessLookupError):
@@ -84,7 +91,8 @@ def kill_group(proc):
 def _kill_rest():
     """What a thread has started must not outlive the program."""
     for proc in list(_running):
-        kill_group(proc)
+        if proc.poll() is None:
+            kill_group(proc)
 
 
 def output(argv, default=None):

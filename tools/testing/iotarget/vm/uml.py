@@ -9,7 +9,7 @@ import threading
 
 from . import alarms, provision
 from .ktap import SKIPPED, Collector
-from .shell import BUILD, LOGS, TREE, Failure, cache, kill_group, locked, run, say
+from .shell import BUILD, LOGS, TREE, Failure, cache, kill_group, locked, popen, run, say
 from .stock import judge, verdict
 
 ALARM_SUITE = "iotarget_alarm"      # carries the planted faults, tests nothing by itself
@@ -32,6 +32,7 @@ class UmlRunner:
         with locked(out.name):
             self._into(source)
             seconds = run(f"build {self.env.name}", [
+                *(("chrt", "--idle", "0") if self.env.patient else ()),
                 "./tools/testing/kunit/kunit.py", "build",
                 *(f"--kunitconfig={config}" for config in configs), f"--build_dir={out}",
                 f"--jobs={os.cpu_count() or 2}",
@@ -58,9 +59,8 @@ class UmlRunner:
         path = LOGS / f"{self.env.name}-{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         problems, lines = [], []
-        proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, errors="replace",
-                                cwd=self.binary.parent, start_new_session=True)
+        proc = popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                     errors="replace", cwd=self.binary.parent)
         expired = threading.Event()
 
         def expire():

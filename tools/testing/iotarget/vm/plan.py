@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""In which order environments are run, and which of them side by side.
+
+The fast ones come first, one after the other: they find most mistakes in a minute or
+two. If one of them is red, the rest is not run. Then there are two lanes. In one run
+the environments that look closely at the time; in the other, which gives way to it,
+those that are patient, with the building of their kernels.
+"""
+
+import os
+import threading
+
+from .results import Row
+
+FAST = ("plumbing", "static", "uml")
+GIVE_WAY = 5                        # niceness
+
+
+class Plan:
+    """
+    step        function(name) that runs an environment and returns its rows
+    keep_going  also when a fast environment is red
+    """
+
+    def __init__(self, step, keep_going=False):
+        self.step, self.keep_going = step, keep_going
+        self.order, self.fast, self.punctual, self.patient = [], [], [], []
+        self.rows = {}
+
+    def add(self, name, patient):
+        self.order.append(name)
+        lane = self.fast if name in FAST else self.patient if patient else self.punctual
+        lane.append(name)
+
+    def run(self):
+        """All rows, in the order in which environments were added."""
+        if self._run_fast():
+            lane = threading.Thread(target=self._patient_lane, name="patient", daemon=True)
+            lane.start()
+            self._lane(self.punctual)
+            lane.join()
+        return [row for name in self.order for row in self.rows[name]]
+
+    def _run_fast(self):
+        for number, name in enumerate(self.fast, 1):
+            self._lane([name])
+            if not self.keep_going and any(row.red for row in self.rows[name]):
+                for other in self.fast[number:] + self.punctual + self.patient:
+                    row = Row(other)
+                    row.fail("not run", f"{name} is red (see --keep-going)")
+                    self.rows[other] = [row]
+                return False
+        return True
+
+    def _lane(self, names):
+        for name in names:
+            try:
+                self.rows[name] = self.step(name)
+            except Exception as err:            # pylint: disable=broad-except
+                row = Row(name)
+                row.fail("run", f"{type(err).__name__}: {err}")
+                row.broken = True
+                self.rows[name] = [row]
+
+    def _patient_lane(self):
+        # niceness is a thread's own, and what it starts inherits it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVE_WAY)
+        self._lane(self.patient)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Unit tests of the order in which environments are run."""
+
+import contextlib
+import io
+import os
+import threading
+import unittest
+
+from .ktap import FAILED, PASSED, Test
+from .plan import GIVE_WAY, Plan
+from .results import Row
+
+
+def row(name, outcome=PASSED):
+    result = Row(name)
+    result.tests.append(Test("test", outcome))
+    return [result]
+
+
+def run(step, names, keep_going=False):
+    """The plan's rows; what it says is not shown."""
+    plan = Plan(step, keep_going)
+    for name in names:
+        plan.add(name, patient=name.startswith("patient"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        return plan.run()
+
+
+class Order(unittest.TestCase):
+    def test_fast_ones_come_first(self):
+        seen = []
+        rows = run(lambda name: seen.append(name) or row(name),
+                   ["patient-1", "punctual-1", "uml", "static"])
+        self.assertEqual(seen[:2], ["uml", "static"])
+        self.assertEqual([r.name for r in rows], ["patient-1", "punctual-1", "uml", "static"])
+
+    def test_a_red_fast_one_ends_it(self):
+        rows = run(lambda name: row(name, FAILED if name == "static" else PASSED),
+                   ["plumbing", "static", "uml", "punctual", "patient"])
+        self.assertEqual([r.name for r in rows if r.red],
+                         ["static", "uml", "punctual", "patient"])
+        self.assertIn("static is red", rows[-1].tests[0].why)
+
+    def test_unless_told_to_keep_going(self):
+        rows = run(lambda name: row(name, FAILED if name == "static" else PASSED),
+                   ["static", "uml", "patient"], keep_going=True)
+        self.assertEqual([r.name for r in rows if r.red], ["static"])
+
+    def test_lanes_run_side_by_side(self):
+        meeting = threading.Barrier(2, timeout=10)
+
+        def step(name):
+            meeting.wait()
+            return row(name)
+        self.assertFalse(any(r.red for r in run(step, ["punctual", "patient"])))
+
+    def test_the_patient_lane_gives_way(self):
+        nice = {}
+
+        def step(name):
+            nice[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return row(name)
+        run(step, ["punctual", "patient"])
+        self.assertEqual(nice["patient"], max(nice["punctual"], GIVE_WAY))
+
+    def test_an_exception_is_a_red_row(self):
+        def step(name):
+            raise LookupError("lost")
+        rows = run(step, ["patient", "punctual"])
+        self.assertTrue(all(r.red and r.broken for r in rows))
