@@ -478,11 +478,24 @@ static int send_with_irqs_off(struct fake_test *t, struct fake_req *fr,
 	return ret;
 }
 
+/* The worker gets stuck with a request, so that others wait for it. */
+static void worker_is_stuck(struct kunit *test)
+{
+	const u32 flags = IOTARGET_SEND_ATOMIC | IOTARGET_SEND_IGNORE_STATE;
+	struct fake_test *t = test->priv;
+
+	t->fake.submit_gate = &t->gate;
+	KUNIT_ASSERT_EQ(test, fake_req_send_flags(t->target, &t->req[1], flags),
+			0);
+	KUNIT_ASSERT_TRUE(test, fake_until(READ_ONCE(t->fake.entered)));
+}
+
 /* Design I4: whoever can't sleep says so, and a worker submits. */
 static void atomic_send_is_submitted_by_a_worker(struct kunit *test)
 {
 	struct fake_test *t = test->priv;
 
+	worker_is_stuck(test);
 	KUNIT_EXPECT_EQ(test, send_with_irqs_off(t, &t->req[0], 0),
 			-EWOULDBLOCK);
 	KUNIT_EXPECT_EQ(test, t->req[0].callbacks, 0);
@@ -490,6 +503,7 @@ static void atomic_send_is_submitted_by_a_worker(struct kunit *test)
 						 IOTARGET_SEND_ATOMIC), 0);
 	KUNIT_EXPECT_EQ(test, t->req[0].submit_seq, 0);
 	KUNIT_EXPECT_EQ(test, t->target->gate.nr_pended, 1);
+	complete_all(&t->gate);
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(t->req[0].callbacks)));
 	KUNIT_EXPECT_EQ(test, t->req[0].status, 0);
 }
@@ -501,11 +515,13 @@ static void atomic_send_past_the_state(struct kunit *test)
 	struct fake_test *t = test->priv;
 
 	stop_leave(test);
+	worker_is_stuck(test);
 	KUNIT_EXPECT_EQ(test, send_with_irqs_off(t, &t->req[0], flags), 0);
 	KUNIT_EXPECT_EQ(test, t->req[0].submit_seq, 0);
+	complete_all(&t->gate);
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(t->req[0].callbacks)));
 	KUNIT_EXPECT_EQ(test, t->req[0].status, 0);
-	KUNIT_EXPECT_EQ(test, t->req[0].submit_seq, 1);
+	KUNIT_EXPECT_EQ(test, t->req[0].submit_seq, 2);
 }
 
 /* Handed off and not yet submitted, it can still be cancelled. */
@@ -515,13 +531,16 @@ static void handed_off_can_be_cancelled(struct kunit *test)
 	struct fake_test *t = test->priv;
 	struct fake_req *fr = &t->req[0];
 
+	worker_is_stuck(test);
 	KUNIT_EXPECT_EQ(test, fake_req_send_flags(t->target, fr, flags), 0);
 	KUNIT_EXPECT_TRUE(test, iotarget_request_cancel(&fr->req));
 	KUNIT_EXPECT_EQ(test, fr->callbacks, 1);
 	KUNIT_EXPECT_EQ(test, fr->status, -ECANCELED);
 	KUNIT_EXPECT_EQ(test, fr->outcome, IOTARGET_NEVER_SENT);
+	complete_all(&t->gate);
 	fake_settle(t->target);
-	KUNIT_EXPECT_EQ(test, t->fake.submitted, 0);
+	KUNIT_EXPECT_EQ(test, t->fake.submitted, 1);
+	KUNIT_EXPECT_EQ(test, fr->submit_seq, 0);
 }
 
 static void expire_first(struct fake_test *t)
@@ -535,10 +554,7 @@ static void handoff_sees_expiry(struct kunit *test)
 	const u32 flags = IOTARGET_SEND_ATOMIC | IOTARGET_SEND_IGNORE_STATE;
 	struct fake_test *t = test->priv;
 
-	t->fake.submit_gate = &t->gate;
-	KUNIT_ASSERT_EQ(test, fake_req_send_flags(t->target, &t->req[1], flags),
-			0);
-	KUNIT_ASSERT_TRUE(test, fake_until(READ_ONCE(t->fake.entered)));
+	worker_is_stuck(test);
 	fake_hook(IOTARGET_HOOK_REQ_SEND, expire_first, t);
 	KUNIT_EXPECT_EQ(test, fake_req_send_flags(t->target, &t->req[0], flags),
 			-ETIMEDOUT);
