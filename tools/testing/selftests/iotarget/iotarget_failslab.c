@@ -108,7 +108,7 @@ TEST_F(failslab, create)
 		if (fd < 0)
 			ASSERT_TRUE(no_memory(fd)) TH_LOG("%d: %d", nth, fd);
 		if (fd >= 0) {
-			EXPECT_EQ(0, target_delete(fd, 1000, NULL));
+			EXPECT_EQ(0, target_delete(fd, LONG_MS, NULL));
 			close(fd);
 		}
 		if (!hit)

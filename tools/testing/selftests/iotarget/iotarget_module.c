@@ -69,17 +69,17 @@ TEST_F(module, an_open_target_pins_its_owner)
 	EXPECT_EQ(-1, syscall(SYS_delete_module, "iotarget_test", O_NONBLOCK));
 	EXPECT_TRUE(errno == EBUSY || errno == EAGAIN)
 		TH_LOG("%s", strerror(errno));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_TRUE(refs_become(closed));
 	/* Every kind of end lets go. */
 	ASSERT_EQ(0, target_reopen(self->fd));
-	EXPECT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close_query(self->fd, LONG_MS, NULL));
 	EXPECT_TRUE(refs_become(closed));
 	EXPECT_EQ(-ENOENT, target_open(self->fd, "/dev/no-such-device",
 				       ACCESS_READ, SHARE_BOTH));
 	EXPECT_TRUE(refs_become(closed));
 	ASSERT_EQ(0, target_reopen(self->fd));
-	EXPECT_EQ(0, target_delete(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	EXPECT_TRUE(refs_become(closed));
 }
 
@@ -233,10 +233,10 @@ TEST_F(module, good_calls_are_silent)
 				 SHARE_BOTH));
 	EXPECT_EQ(0, target_write(self->fd, 0, 4096, 1000, NULL));
 	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	EXPECT_EQ(0, target_start(self->fd));
-	EXPECT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(0, log_count(log, "module-test", NULL));
 	close(log);
 }

@@ -91,7 +91,7 @@ TEST_F(target, f03_f08_open_by_path)
 				 SHARE_BOTH));
 	EXPECT_EQ(STARTED, target_state(self->fd));
 	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 }
 
@@ -133,7 +133,7 @@ TEST_F(target, f04_path_is_copied)
 	/* The test module spoils the string when the call has returned. */
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(0, target_reopen(self->fd));
 }
 
@@ -144,7 +144,7 @@ TEST_F(target, f07_reopen_after_path)
 	EXPECT_GT(0, target_reopen(self->fd));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_reopen(self->fd));
 	EXPECT_EQ(STARTED, target_state(self->fd));
 	ASSERT_EQ(0, target_info(self->fd, &info));
@@ -156,7 +156,7 @@ TEST_F(target, f07_reopen_after_path)
 TEST_F(target, f07_reopen_after_number)
 {
 	ASSERT_EQ(0, open_devt(self->fd, self->path));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(0, target_reopen(self->fd));
 	EXPECT_EQ(STARTED, target_state(self->fd));
 }
@@ -164,7 +164,7 @@ TEST_F(target, f07_reopen_after_number)
 TEST_F(target, f07_no_reopen_after_file)
 {
 	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDWR));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(-EINVAL, target_reopen(self->fd));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 }
@@ -173,7 +173,7 @@ TEST_F(target, f07_a_failed_open_leaves_the_parameters)
 {
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(-ENOENT, target_open(self->fd, "/dev/no-such-device",
 				       ACCESS_READ, SHARE_BOTH));
 	EXPECT_EQ(0, target_reopen(self->fd));
@@ -185,7 +185,7 @@ TEST_F(target, f05_second_open_disturbs_nothing)
 
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	ASSERT_EQ(0, target_info(self->fd, &before));
@@ -232,7 +232,7 @@ TEST_F(target, bad_paths_and_f06_reusable_after_each)
 		EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 					 SHARE_BOTH));
 		EXPECT_EQ(STARTED, target_state(self->fd));
-		EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+		EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	}
 }
 
@@ -324,7 +324,7 @@ TEST_F(target, write_protected_scsi_disk)
 		target_close(self->fd, 1000, NULL);
 	EXPECT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
 	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(0, scsi_debug_protect(false));
 }
 
@@ -367,7 +367,7 @@ TEST_F(target, f11_f12_known_while_open_only)
 	EXPECT_EQ(device_sysfs(self->path, "diskseq"), info.diskseq);
 	EXPECT_EQ(0, info.partition);
 	EXPECT_EQ(ACCESS_BOTH, info.access);
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(0, info.have_bdev);
 	EXPECT_EQ(0, info.major + info.minor + info.access + info.capacity);
@@ -395,28 +395,28 @@ TEST_F(target, f52_close_for_query_remove)
 {
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close_query(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->fd));
 	EXPECT_EQ(-ESHUTDOWN, target_read(self->fd, 0, 4096, 1000, NULL));
 	EXPECT_EQ(-ESHUTDOWN, target_start(self->fd));
 	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->fd));
 	ASSERT_EQ(0, target_reopen(self->fd));
 	EXPECT_EQ(STARTED, target_state(self->fd));
-	ASSERT_EQ(0, target_close_query(self->fd, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close_query(self->fd, LONG_MS, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 	/* Of a target that is not open it is a plain close. */
-	EXPECT_EQ(0, target_close_query(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close_query(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 }
 
 TEST_F(target, f53_close_twice)
 {
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 }
 
@@ -424,7 +424,7 @@ TEST_F(target, delete_is_final)
 {
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_delete(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(DELETED, target_state(self->fd));
 	EXPECT_EQ(-ESHUTDOWN, target_open(self->fd, self->path, ACCESS_BOTH,
 					  SHARE_BOTH));
@@ -441,10 +441,10 @@ TEST_F(target, f13_cleanup_sees_what_is_held)
 
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
-	ASSERT_EQ(0, target_delete(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(1, info.cleanups);
 	EXPECT_EQ(1, info.cleanup_pended);
@@ -466,7 +466,7 @@ TEST_F(target, destroy_is_called_once)
 		EXPECT_EQ(0, target_open(fd, self->path, ACCESS_BOTH,
 					 SHARE_BOTH));
 		if (i % 2)
-			EXPECT_EQ(0, target_delete(fd, 1000, NULL));
+			EXPECT_EQ(0, target_delete(fd, LONG_MS, NULL));
 		close(fd);
 	}
 	for (i = 0; i < 100; i++) {

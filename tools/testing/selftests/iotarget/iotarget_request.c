@@ -39,13 +39,13 @@ static struct iotarget_test_format read_format(unsigned int slot, unsigned int b
 
 TEST_F(request, f17_write_refused_on_a_target_for_reading)
 {
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
 	EXPECT_EQ(-EACCES, request_write(self->fd, 0, 0, 4096));
 	EXPECT_EQ(0, request_read(self->fd, 1, 0, 4096));
 	EXPECT_EQ(0, request_flush(self->fd, 2));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_WRITE,
 				 SHARE_BOTH));
 	EXPECT_EQ(-EACCES, request_read(self->fd, 0, 0, 4096));
@@ -72,7 +72,7 @@ TEST_F(request, f17_f33_another_targets_request)
 
 TEST_F(request, f17_no_format_when_closed)
 {
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(-ESHUTDOWN, request_read(self->fd, 0, 0, 4096));
 	EXPECT_EQ(-ESHUTDOWN, request_flush(self->fd, 0));
 }
@@ -80,7 +80,7 @@ TEST_F(request, f17_no_format_when_closed)
 TEST_F(request, sent_after_a_reopen)
 {
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(-ESHUTDOWN, request_send(self->fd, 0, 0, 0));
 	ASSERT_EQ(0, target_reopen(self->fd));
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
@@ -90,7 +90,7 @@ TEST_F(request, sent_after_a_reopen)
 
 TEST_F(request, f22_a_refused_send_can_be_repeated)
 {
-	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000, NULL));
+	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	EXPECT_EQ(-ESHUTDOWN, request_send(self->fd, 0, 0, 0));
 	EXPECT_EQ(-ESHUTDOWN, request_query(self->fd, 0).status);
@@ -116,7 +116,7 @@ TEST_F(request, f23_f34_sent_again_from_the_callback)
 	EXPECT_EQ(1001, query.accepted);
 	EXPECT_EQ(0, query.doubles);
 	EXPECT_EQ(0, query.wrong);
-	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 }
 
 TEST_F(request, f23_stop_and_purge_amid_sends_from_the_callback)
@@ -132,11 +132,11 @@ TEST_F(request, f23_stop_and_purge_amid_sends_from_the_callback)
 	}
 	for (i = 0; i < 20; i++) {
 		sleep_ms(5);
-		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 		ASSERT_EQ(0, target_start(self->fd));
 	}
 	/* The callback of a failed request sends again, and is refused. */
-	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000, NULL));
+	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));
 	for (i = 0; i < 8; i++) {
 		query = request_query(self->fd, i);
 		EXPECT_EQ(query.accepted, query.callbacks);
@@ -152,7 +152,7 @@ TEST_F(request, f23_freed_by_its_callback)
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
-	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	EXPECT_EQ(0, request_query(self->fd, 0).doubles);
 }
 
@@ -269,7 +269,7 @@ TEST_F(request, f27_send_and_forget)
 	for (i = 0; i < 100 && device_wrong(self->path, 0, 8192, SEED); i++)
 		sleep_ms(10);
 	EXPECT_EQ(0, device_wrong(self->path, 0, 8192, SEED));
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 }
 
 TEST_F(request, f27_only_from_the_heap_without_a_callback)
@@ -306,7 +306,7 @@ TEST_F(request, f31_double_send_is_loud)
 
 	if (log < 0)
 		SKIP(return, "cannot read /dev/kmsg");
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	late_calls_excused(true);
@@ -325,7 +325,7 @@ TEST_F(request, outstanding_requests_are_left_alone)
 {
 	struct iotarget_test_format arg = read_format(0, IOTARGET_TEST_HEAP);
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	late_calls_excused(true);
@@ -346,7 +346,7 @@ TEST_F(request, f59_cancel_of_a_held_request)
 	struct iotarget_test_query query;
 	unsigned int i;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, request_read(self->fd, i, 0, 4096));
 		ASSERT_EQ(0, request_send(self->fd, i, 0, 0));
@@ -360,7 +360,7 @@ TEST_F(request, f59_cancel_of_a_held_request)
 	EXPECT_EQ(0, query.bytes);
 	EXPECT_EQ(0, query.touched);
 	EXPECT_EQ(0, request_cancel(self->fd, 1));
-	ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(1, request_query(self->fd, 0).callbacks);
 	EXPECT_EQ(1, request_query(self->fd, 1).callbacks);
 	EXPECT_EQ(1, request_query(self->fd, 2).callbacks);
@@ -373,7 +373,7 @@ TEST_F(request, f59_cancel_in_atomic_context)
 		.op = IOTARGET_TEST_CANCEL, .bits = IOTARGET_TEST_ATOMIC,
 	};
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
 	arg.head.size = sizeof(arg);
@@ -501,7 +501,7 @@ TEST_F(request, f63_one_cancel_against_a_send_that_is_held)
 	pthread_t thread;
 	int ret;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	arg.bits = IOTARGET_TEST_KEEP | IOTARGET_TEST_REUSE;
 	racer.go = true;

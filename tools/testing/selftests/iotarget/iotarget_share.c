@@ -94,8 +94,8 @@ TEST_F(share, f09_matrix)
 			EXPECT_EQ(STARTED, target_state(self->a));
 			EXPECT_EQ(expected ? CLOSED : STARTED,
 				  target_state(self->b));
-			EXPECT_EQ(0, target_close(self->b, 1000, NULL));
-			EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+			EXPECT_EQ(0, target_close(self->b, LONG_MS, NULL));
+			EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 		}
 	}
 }
@@ -109,20 +109,20 @@ TEST_F(share, f09_disk_and_partition_are_one_device)
 		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, open_mode(self->a, part, "rw/-"));
 	EXPECT_EQ(-EBUSY, open_mode(self->b, self->path, "r/rw"));
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	EXPECT_EQ(0, open_mode(self->b, self->path, "r/r"));
 	EXPECT_EQ(-EBUSY, open_mode(self->a, part, "rw/rw"));
 	/* The kernel gives no claim on both, be the holder the same. */
 	EXPECT_EQ(-EBUSY, open_mode(self->a, part, "r/r"));
-	EXPECT_EQ(0, target_close(self->b, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->b, LONG_MS, NULL));
 	EXPECT_EQ(0, open_mode(self->b, self->path, "r/rw"));
 	EXPECT_EQ(0, open_mode(self->a, part, "r/rw"));
 	ASSERT_EQ(0, target_info(self->a, &info));
 	EXPECT_EQ(1, info.partition);
 	EXPECT_EQ(PART_LEN, info.capacity);
 	EXPECT_STREQ(self->path + strlen("/dev/"), info.disk_name);
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->b, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
+	EXPECT_EQ(0, target_close(self->b, LONG_MS, NULL));
 	EXPECT_EQ(0, partition_remove(self->path, 1));
 }
 
@@ -137,8 +137,8 @@ TEST_F(share, f09_two_partitions_are_two_devices)
 		SKIP(return, "%s", device_reason());
 	EXPECT_EQ(0, open_mode(self->a, first, "rw/-"));
 	EXPECT_EQ(0, open_mode(self->b, second, "rw/-"));
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
-	EXPECT_EQ(0, target_close(self->b, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
+	EXPECT_EQ(0, target_close(self->b, LONG_MS, NULL));
 	EXPECT_EQ(0, partition_remove(self->path, 1));
 	EXPECT_EQ(0, partition_remove(self->path, 2));
 }
@@ -150,14 +150,14 @@ TEST_F(share, claim_is_the_kernels)
 	ASSERT_EQ(0, open_mode(self->a, self->path, "rw/r"));
 	EXPECT_GT(0, open(self->path, O_RDONLY | O_EXCL | O_CLOEXEC));
 	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	fd = open(self->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EBUSY, open_mode(self->a, self->path, "r/-"));
 	EXPECT_EQ(-EBUSY, open_mode(self->a, self->path, "r/r"));
 	/* Who shares writing takes no claim, and needs none. */
 	EXPECT_EQ(0, open_mode(self->a, self->path, "r/rw"));
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	close(fd);
 	EXPECT_EQ(0, open_mode(self->a, self->path, "r/-"));
 }
@@ -168,9 +168,9 @@ TEST_F(share, claim_is_given_back_when_the_last_closes)
 
 	ASSERT_EQ(0, open_mode(self->a, self->path, "r/r"));
 	ASSERT_EQ(0, open_mode(self->b, self->path, "r/r"));
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	EXPECT_GT(0, open(self->path, O_RDONLY | O_EXCL | O_CLOEXEC));
-	EXPECT_EQ(0, target_close(self->b, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->b, LONG_MS, NULL));
 	fd = open(self->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	EXPECT_LE(0, fd);
 	if (fd >= 0)
@@ -196,12 +196,12 @@ TEST_F(share, claim_against_a_mount)
 	EXPECT_EQ(-EBUSY, open_mode(self->a, self->path, "r/r"));
 	EXPECT_EQ(CLOSED, target_state(self->a));
 	EXPECT_EQ(0, open_mode(self->a, self->path, "r/rw"));
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	EXPECT_EQ(0, umount(where));
 	ASSERT_EQ(0, open_mode(self->a, self->path, "rw/-"));
 	EXPECT_FALSE(can_mount(self->path, where));
 	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(0, target_close(self->a, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->a, LONG_MS, NULL));
 	EXPECT_TRUE(can_mount(self->path, where));
 	EXPECT_EQ(0, umount(where));
 	rmdir(where);

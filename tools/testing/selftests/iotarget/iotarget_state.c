@@ -263,7 +263,7 @@ TEST_F(state, f41_start_and_wait_waits_for_the_drain)
 	struct iotarget_test_report report;
 	unsigned int i;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	for (i = 0; i < 60; i++)
 		ASSERT_EQ(0, send_read(self->fd, i, 0));
 	ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, &report));
@@ -278,7 +278,7 @@ TEST_F(state, f48_purge_fails_what_is_held)
 	struct iotarget_test_report report;
 	unsigned int i;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	for (i = 0; i < 20; i++)
 		ASSERT_EQ(0, send_read(self->fd, i, 0));
 	ASSERT_EQ(0, target_purge(self->fd, PURGE_NO_WAIT, 0, &report));
@@ -303,7 +303,7 @@ TEST_F(state, f51_close_fails_what_is_held)
 {
 	struct iotarget_test_report report;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, send_read(self->fd, 0, 0));
 	ASSERT_EQ(0, target_close(self->fd, 1000, &report));
 	EXPECT_EQ(0, report.sent + report.pended + report.oldest_ms);
@@ -318,14 +318,14 @@ TEST_F(state, f42_stopped_again_while_draining)
 
 	/* Whatever the drain has reached, the rest is held, at the front. */
 	for (j = 0; j < 50; j++) {
-		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 		for (i = 0; i < 30; i++)
 			ASSERT_EQ(0, send_read(self->fd, i, 0));
 		ASSERT_EQ(0, target_start(self->fd));
-		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 		for (i = 30; i < 60; i++)
 			ASSERT_EQ(0, send_read(self->fd, i, 0));
-		ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, NULL));
+		ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 		for (i = 1; i < 60; i++) {
 			query = request_query(self->fd, i);
 			EXPECT_EQ(1, query.callbacks);
@@ -341,7 +341,7 @@ TEST_F(state, f42_purged_while_draining)
 	struct iotarget_test_query query;
 
 	for (j = 0; j < 50; j++) {
-		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 		for (i = 0; i < 60; i++)
 			ASSERT_EQ(0, send_read(self->fd, i, 0));
 		ASSERT_EQ(0, target_start(self->fd));
@@ -459,7 +459,7 @@ TEST_F(state, null_and_wrong_arguments)
 			TH_LOG("%s", calls[i].what);
 		EXPECT_EQ(STARTED, target_state(self->fd));
 	}
-	EXPECT_EQ(0, target_close(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(-EINVAL, target_negative(self->fd,
 					   IOTARGET_TEST_NEG_NULL_OPEN_FILE));
 }

@@ -67,7 +67,7 @@ TEST_F(timed, f64_held_request_times_out)
 	EXPECT_EQ(0, query.touched);
 	EXPECT_LE(SHORT_MS * 1000000ULL, query.callback_ns);
 	EXPECT_GE((SHORT_MS + 100) * 1000000ULL, query.callback_ns);
-	ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(1, request_query(self->fd, 0).callbacks);
 }
 
@@ -98,7 +98,7 @@ TEST_F(timed, f67_the_limit_goes_on_after_the_start)
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, SEND_TIMEOUT, 3 * SHORT_MS));
 	sleep_ms(SHORT_MS);
-	ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_stop(self->fd, LEAVE_SENT_PENDING, 0, NULL));
 	ASSERT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	query = request_query(self->fd, 0);
@@ -321,7 +321,7 @@ TEST_F(timed, limbo_flush)
 
 	if (!got_device(path, nullb_make(&slow_cache)))
 		SKIP(return, "%s", device_reason());
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, target_open(self->fd, path, ACCESS_BOTH, SHARE_BOTH));
 	EXPECT_EQ(-ETIMEDOUT, target_flush(self->fd, SHORT_MS, &out));
 	EXPECT_EQ(UNKNOWN, out.outcome);
@@ -352,7 +352,7 @@ TEST_F(timed, f39_one_call_transfers_where_refused)
 {
 	struct iotarget_test_transfer out;
 
-	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000, NULL));
+	ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));
 	EXPECT_EQ(-ESHUTDOWN, target_read(self->fd, BASE, 4096, 1000, &out));
 	EXPECT_EQ(NEVER_SENT, out.outcome);
 	EXPECT_EQ(-ESHUTDOWN, target_write(self->fd, BASE, 4096, 1000, &out));

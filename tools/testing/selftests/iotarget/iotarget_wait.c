@@ -152,7 +152,7 @@ TEST_F(slow, f47_waits_ignore_held_and_ignoring)
 	struct iotarget_test_report report;
 	struct iotarget_test_info info;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, send_read(self->fd, 0, 0));
 	ASSERT_EQ(0, send_read(self->fd, 1, SEND_IGNORE_STATE));
 	ASSERT_EQ(0, target_info(self->fd, &info));
@@ -337,7 +337,7 @@ TEST_F(slow, callbacks_have_returned_when_a_purge_has)
 	};
 	struct call other;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, NULL));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	ASSERT_EQ(0, request_send_raw(self->fd, &send));
 	late_calls_excused(true);
