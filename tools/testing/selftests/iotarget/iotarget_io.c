@@ -285,8 +285,8 @@ TEST_F(io, f19_zero_length)
 		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
 		EXPECT_EQ(DONE, request_query(self->fd, 0).outcome);
 	}
-	EXPECT_EQ(0, target_read(self->fd, BASE, 0, 1000, NULL));
-	EXPECT_EQ(0, target_write(self->fd, BASE, 0, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, BASE, 0, LONG_MS, NULL));
+	EXPECT_EQ(0, target_write(self->fd, BASE, 0, LONG_MS, NULL));
 }
 
 struct wrong_place {

@@ -231,8 +231,8 @@ TEST_F(module, good_calls_are_silent)
 		SKIP(return, "cannot read /dev/kmsg");
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	EXPECT_EQ(0, target_write(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_write(self->fd, 0, 4096, LONG_MS, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	EXPECT_EQ(0, target_start(self->fd));
 	EXPECT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));

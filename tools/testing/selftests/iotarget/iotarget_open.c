@@ -90,7 +90,7 @@ TEST_F(target, f03_f08_open_by_path)
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
 	EXPECT_EQ(STARTED, target_state(self->fd));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 }
@@ -99,15 +99,15 @@ TEST_F(target, f03_f08_open_by_number)
 {
 	ASSERT_EQ(0, open_devt(self->fd, self->path));
 	EXPECT_EQ(STARTED, target_state(self->fd));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 }
 
 TEST_F(target, f03_f08_open_by_file)
 {
 	ASSERT_EQ(0, open_file(self->fd, self->path, O_RDWR));
 	EXPECT_EQ(STARTED, target_state(self->fd));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_write(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
+	EXPECT_EQ(0, target_write(self->fd, 0, 4096, LONG_MS, NULL));
 }
 
 TEST_F(target, f03_a_files_access_is_the_targets)
@@ -118,7 +118,7 @@ TEST_F(target, f03_a_files_access_is_the_targets)
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(ACCESS_READ, info.access);
 	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 }
 
 TEST_F(target, f03_a_file_that_is_no_block_device)
@@ -149,7 +149,7 @@ TEST_F(target, f07_reopen_after_path)
 	EXPECT_EQ(STARTED, target_state(self->fd));
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(ACCESS_READ, info.access);
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 	EXPECT_EQ(-EACCES, target_write(self->fd, 0, 4096, 1000, NULL));
 }
 

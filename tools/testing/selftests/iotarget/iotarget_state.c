@@ -296,7 +296,7 @@ TEST_F(state, f48_purge_fails_what_is_held)
 	}
 	/* F49: purged, then started, accepts again. */
 	ASSERT_EQ(0, target_start(self->fd));
-	EXPECT_EQ(0, target_read(self->fd, 0, 4096, 1000, NULL));
+	EXPECT_EQ(0, target_read(self->fd, 0, 4096, LONG_MS, NULL));
 }
 
 TEST_F(state, f51_close_fails_what_is_held)
