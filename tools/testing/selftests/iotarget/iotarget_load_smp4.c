@@ -11,7 +11,6 @@
 
 #include "fixture.h"
 
-#define CYCLES		200
 #define SPAN		(16 * MIB)
 
 FIXTURE(load) {
@@ -124,7 +123,7 @@ TEST_F_TIMEOUT(load, cycles_of_everything, 200)
 	unsigned int i;
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
-	for (i = 0; i < CYCLES; i++) {
+	for (i = 0; i < cycles(); i++) {
 		ASSERT_TRUE(runs(self->fd, 50)) TH_LOG("cycle %u", i);
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
@@ -160,7 +159,7 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 	load.min_len = 4096;
 	load.max_len = 4096;
 	ASSERT_EQ(0, load_start(self->fd, &load));
-	for (i = 0; i < CYCLES; i++) {
+	for (i = 0; i < cycles(); i++) {
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
 		/* All threads come to have all their requests held. */
@@ -169,7 +168,7 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 		ASSERT_TRUE(runs(self->fd, 200)) TH_LOG("cycle %u", i);
 	}
 	/* And often, for a sender that slips through a gate that is shut. */
-	for (i = 0; !variant->delay_ms && i < 3 * CYCLES; i++) {
+	for (i = 0; !variant->delay_ms && i < 3 * cycles(); i++) {
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
 		sleep_ms(1);
@@ -178,9 +177,9 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
 	check_books(_metadata, &books);
 	if (!variant->delay_ms) {
-		EXPECT_LT(CYCLES, books.starts);
+		EXPECT_LT(cycles(), books.starts);
 		EXPECT_LT(0, books.held);
-		EXPECT_LT(CYCLES, books.quiets);
+		EXPECT_LT(cycles(), books.quiets);
 	}
 }
 
@@ -195,7 +194,7 @@ TEST_F_TIMEOUT(load, timeouts_and_cancels_race, 120)
 	load.timeout_ms = 1;
 	load.cancel_us = 50;
 	ASSERT_EQ(0, load_start(self->fd, &load));
-	for (i = 0; i < CYCLES / 2; i++) {
+	for (i = 0; i < cycles() / 2; i++) {
 		ASSERT_TRUE(runs(self->fd, 20)) TH_LOG("cycle %u", i);
 		ASSERT_EQ(0, target_stop(self->fd, LEAVE_SENT_PENDING, 0,
 					 NULL));

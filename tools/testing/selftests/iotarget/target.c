@@ -61,6 +61,14 @@ static unsigned int bound_ms(void)
 	return set && *set ? strtoul(set, NULL, 0) : 100;
 }
 
+/* How often to do what is done often; slow kernels want less. */
+unsigned int cycles(void)
+{
+	const char *set = getenv("IOTARGET_CYCLES");
+
+	return set && *set ? strtoul(set, NULL, 0) : 200;
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;

@@ -107,6 +107,7 @@ int load_peek(int fd, struct iotarget_test_load_stop *books);
 int module_books(struct iotarget_test_global *books);
 void late_calls_excused(bool excused);
 int late_calls(void);
+unsigned int cycles(void);
 uint64_t now_ms(void);
 void sleep_ms(unsigned int ms);
 
