@@ -599,7 +599,7 @@ static void start_and_wait_has_a_bound(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stop_leave(t), 0);
 	send(test, 0, 1, 0);
 	t->fake.submit_gate = &t->gate;
-	KUNIT_EXPECT_EQ(test, iotarget_start_and_wait(t->target, FAKE_SHORT_MS,
+	KUNIT_EXPECT_EQ(test, iotarget_start_and_wait(t->target, FAKE_SENT_MS,
 						      &report), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, report.sent, 1);
 	KUNIT_EXPECT_EQ(test, report.pended, 1);
