@@ -255,11 +255,17 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 {
 	const struct block *b = inst->backend;
 	const unsigned int bs = bdev_logical_block_size(b->bdev);
+	/* Read once: a device that goes in between has one answer, not two. */
+	const u64 size = bdev_nr_bytes(b->bdev);
 	u64 end;
 
 	switch (req->type) {
 	case IOTARGET_REQ_FLUSH:
-		return 0;
+		/*
+		 * The block layer answers a flush of a device without a cache
+		 * by itself, even if the device is gone.
+		 */
+		return size ? 0 : -ENODEV;
 	case IOTARGET_REQ_READ:
 		if (!(b->access & IOTARGET_ACCESS_READ))
 			return -EACCES;
@@ -273,11 +279,11 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 	}
 	if (check_add_overflow(req->pos, (u64)req->len, &end))
 		return -EOVERFLOW;
-	if (!bdev_nr_bytes(b->bdev))
+	if (!size)
 		return -ENODEV;		/* it is gone */
 	if ((req->pos | req->len) & (bs - 1))
 		return -EINVAL;
-	if (end > bdev_nr_bytes(b->bdev))
+	if (end > size)
 		return -ERANGE;
 	return req->len ? check_memory(b->bdev, req) : 0;
 }
