@@ -62,9 +62,11 @@ class Environment:
     boots: tuple = (Boot(),)            # first match wins
     left_out: tuple = ()                # (glob of programs not run here, why)
     sticks: bool = True                 # has USB
+    disks: bool = True                  # has what it takes to plug and pull disks (disks.py)
     bound_ms: int = 100                 # how late a call may be
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
+    plug_rounds: int = 3                # of plugging, loading and pulling all disks
     race_share: int = 1                 # of the matrix of races, one row of so many
     patient: bool = False               # may be slowed down by other work
     full: tuple = ()                    # (field, value): what differs in test-full
@@ -95,10 +97,16 @@ MODULES = (
     "dm-delay",
     "xhci-pci",
     "usb-storage",
+    "uas",
+    "nvme",
+    "virtio_blk",
+    "virtio_scsi",
 )
 STOCK_MODULES = ("crc32c_generic", *MODULES)    # ext4 asks for it by its algorithm's name
 DEBUG_MODULES = ("crc32c_generic", "kunit enable=1", *MODULES)
-KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in ("xhci-pci", "usb-storage"))
+# (its kernel has no driver for what can be plugged in)
+KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in (
+    "xhci-pci", "usb-storage", "uas", "nvme", "virtio_blk", "virtio_scsi"))
 
 # Slab caches of the same size are one unless told otherwise: ours must be told apart.
 NOMERGE = "slab_nomerge"
@@ -184,7 +192,7 @@ ENVIRONMENTS = (
         cycles=20,
         race_share=7,
         patient=True,
-        full=(("race_share", 1),),
+        full=(("race_share", 1), ("plug_rounds", 60)),
         # lockdep is off once a report of KASAN's has made the kernel doubtful
         faults=(LOCKDEP, ATOMIC, WARN, ODEBUG, UBSAN, HUNG, KMEMLEAK, KASAN),
     ),
@@ -200,6 +208,7 @@ ENVIRONMENTS = (
         modules=KCSAN_MODULES,
         boots=DEBUG_BOOTS,
         sticks=False,
+        disks=False,
         bound_ms=2100,
         slowness=4,
         cycles=20,

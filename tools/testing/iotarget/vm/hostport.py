@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does for the guest what only the host can: pull a stick, stall it, tell the log.
+"""Does for the guest what only the host can: pull a disk, stall it, tell the log.
 
 The guest writes "ID VERB WORDS..." to /dev/iotarget-host, the answer is a line
 "ID ok TEXT" or "ID error TEXT". The command `host` in the guest does just that.
@@ -12,7 +12,7 @@ import time
 
 from .qmp import QmpError
 
-HELP = ("plug ID | unplug ID | stall ID | resume ID | after MS VERB... | "
+HELP = ("plug ID | unplug ID | stall ID | throttle ID IOPS | resume ID | after MS VERB... | "
         "log TEXT | qmp JSON | ping | help")
 
 
@@ -20,17 +20,18 @@ class HostPort:
     def __init__(self, machine, channel, actions):
         self.machine, self.channel = machine, channel
         self.actions = {
-            "plug": lambda m, name: m.sticks.plug(name),
-            "unplug": lambda m, name: m.sticks.unplug(name),
-            "stall": lambda m, name: m.sticks.stall(name),
-            "resume": lambda m, name: m.sticks.resume(name),
+            "plug": lambda m, name: m.disks.plug(name),
+            "unplug": lambda m, name: m.disks.unplug(name),
+            "stall": lambda m, name: m.disks.stall(name),
+            "resume": lambda m, name: m.disks.resume(name),
+            "throttle": lambda m, name, iops: m.disks.throttle(name, iops),
             "ping": lambda m: "pong",
             "help": lambda m: " | ".join([HELP, *sorted(actions)]),
             "log": lambda m, *words: m.on_line("# host: " + " ".join(words)),
             **actions,
         }
         self.timers = []
-        self.lock = threading.Lock()        # one action at a time
+        self.locks = {}                     # one action at a time for each disk
         self.failures = []                  # of actions nobody waits for any more
         threading.Thread(target=self._serve, name="host", daemon=True).start()
 
@@ -63,7 +64,7 @@ class HostPort:
                 return "ok", json.dumps(answer)
             if verb not in self.actions:
                 return "error", f"no action {verb}; there are: {HELP}"
-            with self.lock:
+            with self.locks.setdefault(" ".join(words[:1]), threading.Lock()):
                 text = self.actions[verb](self.machine, *words)
             return "ok", str(text) if text is not None else ""
         except (QmpError, ValueError, TypeError) as err:

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import stick as sticks_of
+from .disks import Disks, arguments
 from .hostport import HostPort
 from .qmp import Qmp, QmpError
 from .shell import Failure, kill_group, popen
@@ -22,22 +22,23 @@ class Machine:
 
     kernel      provision.Kernel
     initrd      path of the initramfs
-    directory   where serial.log, the sticks' copies and the command line go
+    directory   where serial.log, the images' copies and the command line go
     on_line     called with each line the guest sends to its output port
     timeout     seconds, then QEMU is killed
+    disks       sticks and other disks that can be plugged and pulled
     actions     {verb: function(machine, *words)}: further things a guest may ask for
     """
 
     def __init__(self, kernel, initrd, directory, *, on_line=print, timeout=300, smp=2,
-                 memory="1G", cmdline="", sticks=(), actions=None):
+                 memory="1G", cmdline="", disks=(), actions=None):
         self.kernel, self.initrd = kernel, Path(initrd)
         self.directory = Path(directory)
         self.on_line, self.timeout = on_line, timeout
         self.smp, self.memory, self.cmdline = smp, memory, cmdline
-        self.sticks_wanted = tuple(sticks)
+        self.disks_wanted = tuple(disks)
         self.serial_log = self.directory / "serial.log"
         self.timed_out = False
-        self.proc = self.qmp = self.sticks = self.host = None
+        self.proc = self.qmp = self.disks = self.host = None
         self.actions = actions or {}
         self.threads = []
 
@@ -57,16 +58,18 @@ class Machine:
             argv += ["-chardev", f"socket,id={name},fd={channel.fileno()}"]
             if name == "qmp":
                 argv += ["-mon", "chardev=qmp,mode=control"]
+            elif name == "qtest":
+                argv += ["-qtest", "chardev:qtest", "-qtest-log", "none"]
             else:
                 argv += ["-device", f"virtserialport,bus=ports.0,chardev={name},"
                                     f"name=iotarget-{name}"]
-        return argv + sticks_of.arguments(self.sticks_wanted, self.directory)
+        return argv + arguments(self.disks_wanted, self.directory)
 
     def __enter__(self):
         self.directory.mkdir(parents=True, exist_ok=True)
         self.serial_log.write_bytes(b"")
         ours, theirs = {}, {}
-        for name in ("qmp", "output", "host"):
+        for name in ("qmp", "qtest", "output", "host"):
             ours[name], theirs[name] = socket.socketpair()
             os.set_inheritable(theirs[name].fileno(), True)
         argv = self._argv(theirs)
@@ -83,7 +86,7 @@ class Machine:
         try:
             self.qmp = Qmp(ours["qmp"])
             self.qmp.start()
-            self.sticks = sticks_of.Sticks(self.qmp, self.sticks_wanted)
+            self.disks = Disks(self.qmp, self.disks_wanted, ours["qtest"])
             self.host = HostPort(self, ours["host"], self.actions)
         except QmpError as err:
             self.__exit__()

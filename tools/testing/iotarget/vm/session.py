@@ -45,10 +45,11 @@ class Session:
     unloaded    names of those that are carried in /modules but not loaded
     files       {path in the guest: path on the host, or bytes}
     sticks      USB sticks; None for the one with the known pattern
+    disks       further disks, which wait to be plugged in (disks.py)
     """
 
     def __init__(self, env, name, *, own=None, unloaded=("iotarget_alarm",), files=None,
-                 sticks=None, kernel=None, boot=None, actions=None, timeout=None):
+                 sticks=None, disks=(), kernel=None, boot=None, actions=None, timeout=None):
         self.env, self.name = env, name
         self.kernel = kernel or provision.kernel_of(env)
         self.boot = boot or env.boots[-1]
@@ -58,7 +59,7 @@ class Session:
         self.files = files or {}
         if sticks is None:
             sticks = [default_stick()] if env.sticks else []
-        self.sticks = list(sticks)
+        self.sticks, self.disks = list(sticks), list(disks)
         self.actions = actions
         self.timeout = timeout or env.timeout
         self.directory = BUILD / env.name / f"boot-{name}"
@@ -81,13 +82,16 @@ class Session:
              "IOTARGET_BOUND_MS": self.env.bound_ms,
              "IOTARGET_CYCLES": self.env.cycles,
              "IOTARGET_RACE_SHARE": self.env.race_share,
+             "IOTARGET_DISKS": " ".join(disk.id for disk in self.disks),
+             "IOTARGET_PLUG_ROUNDS": self.env.plug_rounds,
              "patience": max(self.timeout - 25, self.timeout // 2),
              "wait_for": " ".join(f"sd{letter}" for letter, _ in
                                   zip("abcd", [s for s in self.sticks if s.plugged]))})
         started = time.monotonic()
         machine = Machine(self.kernel, initrd, self.directory, on_line=self._line,
                           timeout=self.timeout, smp=self.boot.smp, memory=self.boot.memory,
-                          cmdline=self.boot.cmdline, sticks=self.sticks, actions=self.actions)
+                          cmdline=self.boot.cmdline, disks=self.sticks + self.disks,
+                          actions=self.actions)
         with machine:
             status = machine.wait()
         outcome.seconds = time.monotonic() - started

@@ -1,12 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""USB sticks for the virtual machine, and what may be done to them while it runs.
-
-How a stick is stalled: the image's BlockBackend gets a limit of one byte a second
-(block_set_io_throttle) and then one 4 KiB read by the monitor, which uses up the
-allowance for over an hour. Whatever the guest sends from then on waits in QEMU,
-as with a device that has stopped answering; its commands time out after 30 s, as
-on real hardware. Taking the limit away lets all of it go at once.
-"""
+"""USB sticks for the virtual machine, and their images. What may be done to them while
+it runs is in disks.py."""
 
 import array
 import shutil
@@ -14,7 +8,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .qmp import QmpError
 from .provision import which
 from .shell import BUILD, Failure, run
 
@@ -72,62 +65,3 @@ def copy_for(stick, directory):
         raise Failure(f"stick {stick.id}: no image")
     shutil.copyfile(stick.image, copy)
     return copy
-
-
-def arguments(sticks, directory):
-    """QEMU's arguments for these sticks, plugged in or waiting for it."""
-    argv = ["-device", "qemu-xhci,id=xhci,p2=8,p3=8"]
-    for stick in sticks:
-        argv += ["-blockdev", f"driver=file,node-name={stick.id}-file,"
-                              f"filename={copy_for(stick, directory)}",
-                 "-blockdev", f"driver=raw,node-name={stick.node},file={stick.id}-file"]
-        if stick.plugged:
-            argv += ["-device", f"usb-storage,id={stick.id},bus=xhci.0,drive={stick.node},"
-                                f"serial={stick.serial}"]
-    return argv
-
-
-class Sticks:
-    """Plug, pull, stall and resume, over QMP."""
-
-    def __init__(self, qmp, sticks):
-        self.qmp = qmp
-        self.sticks = {stick.id: stick for stick in sticks}
-
-    def _stick(self, name):
-        try:
-            return self.sticks[name]
-        except KeyError:
-            raise QmpError(f"no stick named {name}") from None
-
-    def _backend(self, name):
-        """The QOM path of the disk that usb-storage made for the image."""
-        node = self._stick(name).node
-        for entry in self.qmp("query-block"):
-            if entry.get("inserted", {}).get("node-name") == node and entry.get("qdev"):
-                return entry["qdev"]
-        raise QmpError(f"{name} is not plugged in")
-
-    def plug(self, name):
-        stick = self._stick(name)
-        self.qmp("device_add", driver="usb-storage", id=stick.id, bus="xhci.0",
-                 drive=stick.node, serial=stick.serial)
-
-    def unplug(self, name):
-        mark = self.qmp.mark()
-        self.qmp("device_del", id=self._stick(name).id)
-        self.qmp.wait_event("DEVICE_DELETED", since=mark, device=name)
-
-    def stall(self, name):
-        backend = self._backend(name)
-        self._limit(backend, 1)
-        problem = self.qmp.hmp(f'qemu-io -d {backend} "read -q 0 4096"')
-        if "rror" in problem:
-            raise QmpError(f"stall {name}: {problem}")
-
-    def resume(self, name):
-        self._limit(self._backend(name), 0)
-
-    def _limit(self, backend, bps):
-        self.qmp("block_set_io_throttle", id=backend, bps=bps, bps_rd=0, bps_wr=0,
-                 iops=0, iops_rd=0, iops_wr=0)

@@ -4,6 +4,7 @@
 from fnmatch import fnmatchcase
 
 from . import build, provision
+from .disks import default_disks
 from .ktap import FAILED, PASSED, Collector, Test
 from .session import Job, Session
 from .shell import say
@@ -31,7 +32,8 @@ class StockRunner:
 
     def _session(self, name, **options):
         return Session(self.env, name, own=self.own, kernel=self.kernel,
-                       files={f"tests/{p.name}": p for p in self.programs}, **options)
+                       files={f"tests/{p.name}": p for p in self.programs},
+                       disks=default_disks() if self.env.disks else (), **options)
 
     # -- tests ---------------------------------------------------------------
 

@@ -97,19 +97,27 @@ class Requests(unittest.TestCase):
     def setUp(self):
         self.asked = []
 
-        class Sticks:
+        class Disks:
             def unplug(this, name):
                 self.asked.append(("unplug", name))
 
+            def throttle(this, name, iops):
+                self.asked.append(("throttle", name, iops))
+
             def stall(this, name):
                 raise QmpError("no stick")
-        machine = types.SimpleNamespace(sticks=Sticks())
+        machine = types.SimpleNamespace(disks=Disks())
         self.port = HostPort(machine, Channel(), {"mine": lambda m, *words: "-".join(words)})
 
     def test_action(self):
         self.assertEqual(self.port.do("unplug usb0"), ("ok", ""))
         self.assertEqual(self.port.do("unplug-usb"), ("ok", ""))
         self.assertEqual(self.asked, [("unplug", "usb0")] * 2)
+
+    def test_throttle(self):
+        self.assertEqual(self.port.do("throttle nvme0 1"), ("ok", ""))
+        self.assertEqual(self.asked, [("throttle", "nvme0", "1")])
+        self.assertEqual(self.port.do("throttle nvme0")[0], "error")
 
     def test_own_action(self):
         self.assertEqual(self.port.do("mine a b"), ("ok", "a-b"))
