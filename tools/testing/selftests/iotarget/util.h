@@ -111,6 +111,10 @@ unsigned int cycles(void);
 uint64_t now_ms(void);
 void sleep_ms(unsigned int ms);
 
+/* Loads: load.c. */
+bool load_runs(int fd, uint64_t more);
+void load_show(const struct iotarget_test_load_stop *books);
+
 /* Devices: devices.c. */
 struct nullb {
 	const char	*name;

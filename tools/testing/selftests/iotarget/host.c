@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What only the host of a virtual machine can do: plug a disk in, pull it,
+ * stall it.  It is asked through a port, see tools/testing/iotarget/README.md;
+ * on a real machine there is nobody to ask and the tests are skipped.
+ *
+ * Any thread may ask; they take turns, since the port has one reader.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host.h"
+
+#define PORT		"/dev/iotarget-host"
+#define SERIAL		"IOT-"		/* and the host's name for the disk */
+#define LINE		1024
+
+static pthread_mutex_t port_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Why a disk of this name can't be plugged in here. */
+const char *host_has(const char *id)
+{
+	const char *disks = getenv("IOTARGET_DISKS");
+	size_t len = strlen(id);
+
+	if (access(PORT, W_OK))
+		return "no host to ask for a disk";
+	while (disks && *disks) {
+		if (!strncmp(disks, id, len) && (!disks[len] || disks[len] == ' '))
+			return NULL;
+		disks = strchr(disks, ' ');
+		disks += disks && *disks == ' ';
+	}
+	return "this machine has no such disk to plug in";
+}
+
+/* Kernels that are slow for being watched get as much more time. */
+unsigned int slow(unsigned int ms)
+{
+	const char *bound = getenv("IOTARGET_BOUND_MS");
+
+	return bound && strtoul(bound, NULL, 0) > 1000 ? 6 * ms : ms;
+}
+
+static int port_open(void)
+{
+	uint64_t until = now_ms() + LONG_MS;
+	int fd;
+
+	/* Somebody's shell may be asking, too. */
+	do {
+		fd = open(PORT, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 || errno != EBUSY)
+			return fd < 0 ? -errno : fd;
+		sleep_ms(10);
+	} while (now_ms() < until);
+	return -EBUSY;
+}
+
+static int read_line(int fd, char *line, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size - 1) {
+		if (read(fd, line + len, 1) != 1)
+			return -EIO;
+		if (line[len] == '\n')
+			break;
+		len++;
+	}
+	line[len] = '\0';
+	return 0;
+}
+
+/* The answer to request @number; others were for those who went away. */
+static int await_answer(int fd, const char *verb, unsigned int number)
+{
+	char line[LINE];
+	unsigned int id;
+	int at, ret;
+
+	for (;;) {
+		ret = read_line(fd, line, sizeof(line));
+		if (ret)
+			return ret;
+		if (sscanf(line, "%u %n", &id, &at) != 1 || id != number)
+			continue;
+		if (!strncmp(line + at, "ok", 2))
+			return 0;
+		printf("# host %s: %s\n", verb, line + at);
+		return -EREMOTEIO;
+	}
+}
+
+int host_ask(const char *verb, const char *words)
+{
+	static unsigned int number;
+	char line[LINE];
+	int fd, ret;
+
+	pthread_mutex_lock(&port_lock);
+	fd = port_open();
+	ret = fd < 0 ? fd : 0;
+	if (!ret) {
+		number = (number + 1) % 1000;
+		snprintf(line, sizeof(line), "%u%03u %s %s\n", getpid(), number,
+			 verb, words);
+		if (write(fd, line, strlen(line)) != (ssize_t)strlen(line))
+			ret = -EIO;
+		else
+			ret = await_answer(fd, verb,
+					   getpid() * 1000 + number);
+		close(fd);
+	}
+	pthread_mutex_unlock(&port_lock);
+	return ret;
+}
+
+static bool file_has(const char *dir, const char *file, const char *text)
+{
+	char path[PATH_MAX], data[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, data, sizeof(data));
+	close(fd);
+	return n > 0 && memmem(data, n, text, strlen(text));
+}
+
+/*
+ * Is this the disk's serial number?  virtio-blk has it at the disk, SCSI in a
+ * page of the device, NVMe at the controller, USB at the device further up.
+ */
+static bool has_serial(const char *name, const char *serial)
+{
+	static const char * const places[] = {
+		"serial", "device/serial", "device/vpd_pg80",
+		"device/../../../../serial",
+	};
+	char dir[PATH_MAX];
+	unsigned int i;
+
+	snprintf(dir, sizeof(dir), "/sys/block/%s", name);
+	for (i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (file_has(dir, places[i], serial))
+			return true;
+	return false;
+}
+
+static bool find(struct plugged *disk)
+{
+	char serial[64];
+	struct dirent *entry;
+	DIR *dir = opendir("/sys/block");
+
+	snprintf(serial, sizeof(serial), SERIAL "%s", disk->id);
+	disk->name[0] = '\0';
+	while (dir && !disk->name[0] && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' &&
+		    has_serial(entry->d_name, serial))
+			snprintf(disk->name, sizeof(disk->name), "%.31s",
+				 entry->d_name);
+	if (dir)
+		closedir(dir);
+	if (!disk->name[0])
+		return false;
+	snprintf(disk->path, sizeof(disk->path), "/dev/%s", disk->name);
+	return device_size(disk->path) > 0;
+}
+
+int disk_plug(struct plugged *disk, const char *id)
+{
+	uint64_t until;
+	long seq;
+	int ret;
+
+	*disk = (struct plugged){ .id = id };
+	if (find(disk)) {
+		/* A test that failed has left it. */
+		host_ask("unplug", id);
+		disk_wait_gone(disk, slow(GONE_MS));
+	}
+	ret = host_ask("plug", id);
+	if (ret)
+		return ret;
+	until = now_ms() + slow(PLUGGED_MS);
+	while (!find(disk)) {
+		if (now_ms() > until) {
+			printf("# %s was plugged in and no disk came up\n", id);
+			host_ask("unplug", id);
+			return -ENODEV;
+		}
+		sleep_ms(10);
+	}
+	seq = device_sysfs(disk->path, "diskseq");
+	disk->seq = seq > 0 ? seq : 0;
+	return 0;
+}
+
+/* Returns when the device is gone for the host. */
+int disk_pull(const struct plugged *disk)
+{
+	return host_ask("unplug", disk->id);
+}
+
+bool disk_there(const struct plugged *disk)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/block/%s", disk->name);
+	return !access(path, F_OK) || !access(disk->path, F_OK);
+}
+
+int disk_wait_gone(const struct plugged *disk, unsigned int ms)
+{
+	uint64_t until = now_ms() + ms;
+
+	while (disk_there(disk)) {
+		if (now_ms() > until) {
+			printf("# %s is still there\n", disk->path);
+			return -ETIMEDOUT;
+		}
+		sleep_ms(5);
+	}
+	return 0;
+}
+
+/* Requests that its driver, or its scheduler, has; negative: it is gone. */
+int disk_inflight(const struct plugged *disk)
+{
+	char path[64];
+	int reads = 0, writes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/inflight", disk->name);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	if (fscanf(f, "%d %d", &reads, &writes) != 2)
+		reads = -EIO;
+	fclose(f);
+	return reads < 0 ? reads : reads + writes;
+}
