@@ -180,7 +180,7 @@ ENVIRONMENTS = (
         kind="qemu",
         about="6.12 with KASAN, lockdep, kmemleak, UBSAN, debug objects, fault injection: "
               "KUnit as modules, selftests, leaks",
-        timeout=2400,
+        timeout=3600,
         source="linux-source-6.12",
         config="debug-6.12.config",
         options=("IOTARGET_KUNIT=m",),
