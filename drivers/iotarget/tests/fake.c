@@ -420,6 +420,9 @@ void fake_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->fake.opens, t->fake.releases);
 	KUNIT_EXPECT_EQ(test, t->fake.submitted, t->fake.answered);
 	KUNIT_EXPECT_EQ(test, t->fake.bad_bytes, 0);
+	/* Whatever had a reference, an instance above all, has let go of it. */
+	fake_settle_all();
+	KUNIT_EXPECT_EQ(test, kref_read(&t->target->refs), 1);
 	iotarget_put(t->target);
 	fake_settle_all();
 }

@@ -14,6 +14,12 @@
 
 #define MANY	(IOTARGET_DRAIN_EXTRA + 40)
 
+/*
+ * Of calls by other threads: longer than fake_call_wait() waits for them, since
+ * they are to be woken, and not to find out when their time is over.
+ */
+#define WOKEN_MS	(FAKE_LONG_MS + FAKE_LONG_MS / 2)
+
 static int stop(struct fake_test *t, enum iotarget_stop_action action,
 		unsigned int ms)
 {
@@ -27,14 +33,14 @@ static int stop_leave(struct fake_test *t)
 
 static int stop_wait_call(void *arg)
 {
-	return stop(arg, IOTARGET_WAIT_FOR_SENT, FAKE_LONG_MS);
+	return stop(arg, IOTARGET_WAIT_FOR_SENT, WOKEN_MS);
 }
 
 static int purge_wait_call(void *arg)
 {
 	struct fake_test *t = arg;
 
-	return iotarget_purge(t->target, IOTARGET_PURGE_AND_WAIT, FAKE_LONG_MS,
+	return iotarget_purge(t->target, IOTARGET_PURGE_AND_WAIT, WOKEN_MS,
 			      NULL);
 }
 
@@ -294,7 +300,7 @@ static int close_call(void *arg)
 {
 	struct fake_test *t = arg;
 
-	return iotarget_close(t->target, FAKE_LONG_MS, NULL);
+	return iotarget_close(t->target, WOKEN_MS, NULL);
 }
 
 /* Design I6: quiet is when the last callback has returned. */
