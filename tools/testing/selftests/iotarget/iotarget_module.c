@@ -71,8 +71,14 @@ TEST_F(module, an_open_target_pins_its_owner)
 		TH_LOG("%s", strerror(errno));
 	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	EXPECT_TRUE(refs_become(closed));
-	/* Every kind of end lets go. */
+	/* Every kind of end lets go, and no call before it holds on. */
 	ASSERT_EQ(0, target_reopen(self->fd));
+	EXPECT_EQ(0, target_stop(self->fd, LEAVE_SENT_PENDING, 0, NULL));
+	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
+	EXPECT_EQ(0, target_purge(self->fd, PURGE_NO_WAIT, 0, NULL));
+	EXPECT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS, NULL));
+	EXPECT_EQ(0, target_start(self->fd));
+	EXPECT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(0, target_close_query(self->fd, LONG_MS, NULL));
 	EXPECT_TRUE(refs_become(closed));
 	EXPECT_EQ(-ENOENT, target_open(self->fd, "/dev/no-such-device",

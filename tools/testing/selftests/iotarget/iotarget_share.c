@@ -248,6 +248,17 @@ FIXTURE_TEARDOWN(slow_open)
 	ON_TIME();
 }
 
+/* What an open took that nobody waited for, it has given back. */
+static int opens_alone(int fd, const char *path)
+{
+	int ret = target_close(fd, LONG_MS, NULL);
+	int other = target_new("slow-open-other", 0);
+
+	ret = ret ? ret : target_open(other, path, ACCESS_BOTH, 0);
+	close(other);
+	return ret;
+}
+
 TEST_F(slow_open, open_has_a_timeout)
 {
 	struct iotarget_test_open arg = {
@@ -260,9 +271,31 @@ TEST_F(slow_open, open_has_a_timeout)
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 	pthread_join(self->scan, NULL);
 	self->scanning = false;
+	EXPECT_EQ(0, opens_alone(self->fd, self->path));
 	EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
 	EXPECT_EQ(STARTED, target_state(self->fd));
+}
+
+/* The first open ends while the second is under way, and is not the second. */
+TEST_F(slow_open, opened_again_while_the_first_still_hangs)
+{
+	struct iotarget_test_open arg = {
+		.type = OPEN_PATH, .access = ACCESS_READ, .share = SHARE_BOTH,
+		.timeout_ms = 200,
+	};
+	struct iotarget_test_info info;
+
+	snprintf(arg.path, sizeof(arg.path), "%s", self->path);
+	EXPECT_EQ(-ETIMEDOUT, target_open_raw(self->fd, &arg));
+	EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
+				 SHARE_BOTH));
+	EXPECT_EQ(STARTED, target_state(self->fd));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(ACCESS_BOTH, info.access);
+	pthread_join(self->scan, NULL);
+	self->scanning = false;
+	EXPECT_EQ(0, opens_alone(self->fd, self->path));
 }
 
 struct opening {
@@ -317,7 +350,7 @@ TEST_F(slow_open, f53_close_while_opening)
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 	pthread_join(self->scan, NULL);
 	self->scanning = false;
-	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
+	EXPECT_EQ(0, opens_alone(self->fd, self->path));
 	EXPECT_EQ(0, target_open(self->fd, self->path, ACCESS_READ,
 				 SHARE_BOTH));
 }

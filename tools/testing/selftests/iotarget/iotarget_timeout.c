@@ -89,6 +89,15 @@ TEST_F(timed, f64_f65_late_success_stays_success)
 	EXPECT_EQ(1, query.callbacks);
 }
 
+/* The callback comes with the answer, and not with the end of the limit. */
+TEST_F(timed, answered_before_its_time)
+{
+	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
+	ASSERT_EQ(0, request_send(self->fd, 0, SEND_TIMEOUT, LONG_MS));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS / 2));
+	EXPECT_EQ(0, request_query(self->fd, 0).status);
+}
+
 TEST_F(timed, f67_the_limit_goes_on_after_the_start)
 {
 	struct iotarget_test_query query;

@@ -57,6 +57,8 @@ TEST_F(slow, f45_f71_stop_waits_for_what_is_sent)
 	ASSERT_EQ(0, send_read(self->fd, 0, 0));
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, &report));
 	EXPECT_LE(SLOW_MS - 100, now_ms() - began);
+	/* It was woken, and did not find out when its own time was over. */
+	EXPECT_GT(LONG_MS / 2, now_ms() - began);
 	EXPECT_TRUE(done(self->fd, 0));
 	EXPECT_EQ(0, report.sent + report.pended + report.oldest_ms);
 }
@@ -106,6 +108,19 @@ TEST_F(slow, stop_runs_out_of_time_and_reports)
 	EXPECT_EQ(0, info.sent);
 	EXPECT_EQ(0, info.oldest_ms);
 	EXPECT_EQ(0, request_query(self->fd, 2).callbacks);
+}
+
+/* A request after a rest is not as old as the rest. */
+TEST_F(slow, age_after_a_rest)
+{
+	struct iotarget_test_report report;
+
+	sleep_ms(SHORT_MS + 4500);
+	ASSERT_EQ(0, send_read(self->fd, 0, 0));
+	ASSERT_EQ(-ETIMEDOUT, target_stop(self->fd, WAIT_FOR_SENT, SHORT_MS,
+					  &report));
+	EXPECT_LE(SHORT_MS, report.oldest_ms);
+	EXPECT_GE(SHORT_MS + 2500, report.oldest_ms);
 }
 
 TEST_F(slow, timeout_zero_asks_and_reports)
@@ -417,6 +432,24 @@ TEST_F(slow, close_while_a_stop_waits)
 	EXPECT_EQ(0, stop.ret);
 	EXPECT_EQ(CLOSED, target_state(self->fd));
 	EXPECT_TRUE(done(self->fd, 0));
+}
+
+/* What is waited for is the opening of that time, whatever a later one does. */
+TEST_F(slow, a_start_after_a_reopen_ends_no_earlier_wait)
+{
+	struct call stop;
+
+	ASSERT_EQ(0, send_read(self->fd, 0, 0));
+	ASSERT_EQ(0, begin(&stop, self->fd, IOTARGET_TEST_STOP,
+			   WAIT_FOR_SENT));
+	EXPECT_EQ(-ETIMEDOUT, target_close(self->fd, SHORT_MS, NULL));
+	ASSERT_EQ(0, target_reopen(self->fd));
+	ASSERT_EQ(0, target_stop(self->fd, LEAVE_SENT_PENDING, 0, NULL));
+	ASSERT_EQ(0, target_start(self->fd));
+	pthread_join(stop.thread, NULL);
+	EXPECT_EQ(0, stop.ret);
+	EXPECT_TRUE(done(self->fd, 0));
+	EXPECT_EQ(STARTED, target_state(self->fd));
 }
 
 TEST_F(slow, f43_start_while_started_disturbs_nothing)
