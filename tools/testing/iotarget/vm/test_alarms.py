@@ -3,7 +3,7 @@
 
 import unittest
 
-from . import alarms, environments
+from . import alarms, environments, uml
 
 RAISED = (
     ("warning", "WARNING: CPU: 1 PID: 93 at drivers/iotarget/gate.c:40 iotarget_put+0x1/0x2"),
@@ -91,6 +91,17 @@ class Table(unittest.TestCase):
         for env in environments.ENVIRONMENTS:
             for fault in env.faults:
                 self.assertIn(fault.alarm, known, f"{env.name} {fault.name}")
+
+    def test_what_plants_a_fault(self):
+        self.assertIn("iotarget_alarm.fault=kasan", uml.planting(environments.KASAN))
+        self.assertEqual(uml.planting(environments.SELFWAIT),
+                         ("kunit.filter_glob=iotarget_selfwait", "iotarget.selfwait=1"))
+        for env in environments.ENVIRONMENTS:
+            for fault in env.faults:
+                suites = [a for a in uml.planting(fault) if a.startswith("kunit.filter_glob=")]
+                self.assertEqual(len(suites), 1, f"{env.name} {fault.name}: one suite")
+                if env.kind != "uml":       # there the module iotarget_alarm plants them all
+                    self.assertFalse(fault.arguments, f"{env.name} {fault.name}")
 
     def test_every_test_has_a_boot(self):
         for env in environments.ENVIRONMENTS:

@@ -106,9 +106,14 @@ class UmlRunner:
     def prove(self, row):
         """Plant each fault in a boot of its own: that must be red because of its alarm."""
         for fault in self.env.faults:
-            boot = self.boot(f"alarm-{fault.name}", [f"kunit.filter_glob={ALARM_SUITE}",
-                                                     f"{ALARM_SUITE}.fault={fault.name}"])
+            boot = self.boot(f"alarm-{fault.name}", planting(fault))
             row.add(verdict(fault, boot.alarms, boot.log))
+
+
+def planting(fault):
+    """The kernel's arguments for a boot with this fault in it."""
+    return fault.arguments or (f"kunit.filter_glob={ALARM_SUITE}",
+                               f"{ALARM_SUITE}.fault={fault.name}")
 
 
 class Boot:
