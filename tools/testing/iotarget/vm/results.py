@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Counts, the table at the end, and the line everything else reads."""
 
+import re
 import time
 from dataclasses import dataclass, field
 
 from .ktap import FAILED, PASSED, SKIPPED, Test
 from .shell import say
+
+BEGIN = re.compile(r"  \S+: the tests begin$")      # what begin() says
 
 
 @dataclass
@@ -16,9 +19,16 @@ class Row:
     lateness: list = field(default_factory=list)
     seconds: float = 0.0
     broken: bool = False        # something other than a test failed: build, package, tool
+    begun: bool = False
 
     def __post_init__(self):
         self.started = time.monotonic()
+
+    def begin(self):
+        """The boot is over: say so once, for those who measure from here."""
+        if not self.begun:
+            self.begun = True
+            say(f"  {self.name}: the tests begin")
 
     def add(self, test, detail=""):
         """Take a result and say so at once."""

@@ -85,6 +85,7 @@ class StockRunner:
 
         def on_event(words):
             if words[0] == "start":
+                row.begin()
                 collectors[words[1]] = Collector("" if words[1] == KUNIT else words[1],
                                                  on_result=row.add)
             elif words[0] == "end":

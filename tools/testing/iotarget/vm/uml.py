@@ -93,9 +93,12 @@ class UmlRunner:
             if test.name.startswith(ALARM_SUITE + ".") and test.outcome == SKIPPED:
                 return                      # it had nothing to do, as it should
             row.add(test)
+        def on_line(line):
+            if "KTAP version" in line:
+                row.begin()
+            collector.feed(line)
         collector = Collector(on_result=on_result, kernel_log=True)
-        boot = self.boot("tests", [f"kunit.filter_glob={pattern or self.env.suites}"],
-                         collector.feed)
+        boot = self.boot("tests", [f"kunit.filter_glob={pattern or self.env.suites}"], on_line)
         if pattern and not collector.results_seen and not boot.problems and not boot.alarms:
             return False
         collector.finish()
