@@ -18,6 +18,7 @@ and with --write from there into the table in testing.rst.
 import argparse
 import json
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -132,15 +133,19 @@ def tests_of_copy(name, trial):
     with open(log, "w") as out, subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace") as proc:
-        for line in proc.stdout:
-            out.write(line)
-            failed = FAIL.match(line.rstrip("\n"))
-            if BEGIN.match(line):
-                began = time.monotonic()
-            elif failed and began and not outcome.test:
-                outcome.test, outcome.why = failed["test"].strip(), failed["why"] or ""
-                outcome.seconds = time.monotonic() - began
-                proc.terminate()
+        try:
+            for line in proc.stdout:
+                out.write(line)
+                failed = FAIL.match(line.rstrip("\n"))
+                if BEGIN.match(line):
+                    began = time.monotonic()
+                elif failed and began and not outcome.test:
+                    outcome.test, outcome.why = failed["test"].strip(), failed["why"] or ""
+                    outcome.seconds = time.monotonic() - began
+                    proc.terminate()
+        except BaseException:
+            proc.terminate()        # it ends its virtual machine; ours is not to stay alone
+            raise
         outcome.status = proc.wait()
     return outcome
 
@@ -292,4 +297,6 @@ def run_mutants(options):
 
 
 if __name__ == "__main__":
+    # an end from outside puts the unchanged code back, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
