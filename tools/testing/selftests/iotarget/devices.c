@@ -55,13 +55,18 @@ const char *device_reason(void)
 	return reason;
 }
 
+void device_lacks(const char *what, int error)
+{
+	snprintf(reason, sizeof(reason), "%s: %s", what, strerror(error));
+}
+
 static const char *no(const char *what)
 {
-	snprintf(reason, sizeof(reason), "%s: %s", what, strerror(errno));
+	device_lacks(what, errno);
 	return NULL;
 }
 
-static int put(const char *dir, const char *file, const char *value)
+int sysfs_put(const char *dir, const char *file, const char *value)
 {
 	char path[PATH_MAX];
 	int fd, ret = 0;
@@ -81,10 +86,10 @@ static int put_number(const char *dir, const char *file, unsigned long value)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%lu", value);
-	return put(dir, file, text);
+	return sysfs_put(dir, file, text);
 }
 
-static long get_number(const char *path)
+long sysfs_number(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	long value = -1;
@@ -98,7 +103,7 @@ static long get_number(const char *path)
 }
 
 /* A node appears a little after its disk does. */
-static bool node_appears(const char *path, unsigned int ms)
+bool node_appears(const char *path, unsigned int ms)
 {
 	struct stat st;
 	uint64_t until = now_ms() + ms;
@@ -158,9 +163,18 @@ const char *nullb_make(const struct nullb *opts)
 		return path;
 	/* Older kernels name it by its index. */
 	snprintf(dir, sizeof(dir), NULLB_DIR "/%s/index", opts->name);
-	index = get_number(dir);
+	index = sysfs_number(dir);
 	snprintf(path, sizeof(path), "/dev/nullb%ld", index);
 	return node_appears(path, 2000) ? path : no(path);
+}
+
+/* Without power the disk is gone, and what was in its cache is lost. */
+int nullb_power(const char *name, bool on)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), NULLB_DIR "/%s", name);
+	return put_number(dir, "power", on);
 }
 
 int nullb_remove(const char *name)
@@ -186,8 +200,11 @@ static void nullb_cleanup(void)
 	closedir(dir);
 }
 
-/* Tests run in children, which leave without this; the program itself does not. */
-__attribute__((constructor)) static void begin(void)
+/*
+ * Tests run in children, which leave without this; the program itself does not.
+ * Called last of the cleanups, as others may be built on null_blk.
+ */
+__attribute__((constructor(101))) static void begin(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	atexit(nullb_cleanup);
@@ -264,7 +281,7 @@ const char *scsi_debug_disk(void)
 	if (access(SCSI_DEBUG_DIR, F_OK))
 		return no("scsi_debug");
 	if (access(SCSI_DEBUG_DIR "/adapter0", F_OK) &&
-	    put(SCSI_DEBUG_DIR, "add_host", "1"))
+	    sysfs_put(SCSI_DEBUG_DIR, "add_host", "1"))
 		return no("scsi_debug add_host");
 	do {
 		if (scsi_debug_find(path, sizeof(path)) &&
@@ -276,6 +293,14 @@ const char *scsi_debug_disk(void)
 	return no("scsi_debug");
 }
 
+int scsi_debug_set(const char *attr, long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", value);
+	return sysfs_put(SCSI_DEBUG_DIR, attr, text);
+}
+
 /* Write protection, as a device's switch does it. */
 int scsi_debug_protect(bool protect)
 {
@@ -285,12 +310,12 @@ int scsi_debug_protect(bool protect)
 
 	if (!path)
 		return -ENODEV;
-	ret = put("/sys/module/scsi_debug/parameters", "wp",
-		  protect ? "Y" : "N");
+	ret = sysfs_put("/sys/module/scsi_debug/parameters", "wp",
+			protect ? "Y" : "N");
 	if (ret)
 		return ret;
 	snprintf(dir, sizeof(dir), "/sys/block/%s/device", path + 5);
-	return put(dir, "rescan", "1");
+	return sysfs_put(dir, "rescan", "1");
 }
 
 static int loop_new(char *path, size_t size)
@@ -319,30 +344,36 @@ const char *loop_empty(void)
 	return path;
 }
 
-const char *loop_disk(unsigned int size_mb, bool read_only)
+/* Over this file, which is closed. */
+const char *loop_over(int file, bool read_only)
 {
 	struct loop_config config = {
+		.fd = file,
 		.info.lo_flags = LO_FLAGS_AUTOCLEAR |
 				 (read_only ? LO_FLAGS_READ_ONLY : 0),
 	};
 	static char path[32];
-	int fd, memory;
+	int fd;
 
 	if (nr_loops == MAX_LOOPS) {
 		errno = ENOSPC;
 		return no("loop");
 	}
 	fd = loop_new(path, sizeof(path));
-	memory = memfd_create("iotarget", MFD_CLOEXEC);
-	if (fd < 0 || memory < 0 ||
-	    ftruncate(memory, (off_t)size_mb << 20))
+	if (fd < 0 || ioctl(fd, LOOP_CONFIGURE, &config))
 		return no("loop");
-	config.fd = memory;
-	if (ioctl(fd, LOOP_CONFIGURE, &config))
-		return no("loop");
-	close(memory);
+	close(file);
 	loops[nr_loops++] = fd;
 	return path;
+}
+
+const char *loop_disk(unsigned int size_mb, bool read_only)
+{
+	int memory = memfd_create("iotarget", MFD_CLOEXEC);
+
+	if (memory < 0 || ftruncate(memory, (off_t)size_mb << 20))
+		return no("loop");
+	return loop_over(memory, read_only);
 }
 
 void loop_remove(void)
@@ -439,7 +470,7 @@ long device_sysfs(const char *path, const char *attr)
 		return -1;
 	snprintf(file, sizeof(file), "/sys/dev/block/%u:%u/%s",
 		 major(st.st_rdev), minor(st.st_rdev), attr);
-	return get_number(file);
+	return sysfs_number(file);
 }
 
 static int64_t walk(const char *path, uint64_t pos, uint64_t len,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs the selftests on this machine, against a device of your choice, or those
-# that make their own devices (null_blk, scsi_debug, loop); cases whose device is
-# not there are skipped, with the reason.
+# that make their own devices (null_blk, scsi_debug, loop, device mapper, a USB
+# gadget); cases whose device is not there are skipped, with the reason.
 
 usage()
 {
@@ -12,7 +12,8 @@ usage()
 	                   mounted, held, swapped to or otherwise in use
 	  --destroy        write to that device, too: its contents are lost
 	  --all            all tests that make their own devices, which write
-	                   to /dev/ram0 if it is there
+	                   to /dev/ram0 if it is there, and remove the hosts
+	                   of scsi_debug
 	  --dir PROGRAMS   where the test programs are (default: beside this file)
 	The modules iotarget and iotarget_test must be loaded.
 	USAGE
@@ -112,7 +113,8 @@ fi
 if [ $# -eq 0 ]; then
 	[ -z "$all" ] || set -- iotarget_open iotarget_share iotarget_io \
 		iotarget_state iotarget_wait iotarget_request iotarget_timeout \
-		iotarget_module iotarget_load_smp4
+		iotarget_module iotarget_load_smp4 iotarget_faulty \
+		iotarget_faulty_scsi iotarget_faulty_gadget
 	[ -z "$device" ] || set -- iotarget_device "$@"
 fi
 [ $# -gt 0 ] || skip "nothing asked for; see $0 --help"

@@ -132,11 +132,14 @@ extern const struct nullb fast_disk, slow_disk;
 
 /* These return a path, or NULL with the reason in device_reason(). */
 const char *nullb_make(const struct nullb *opts);
+int nullb_power(const char *name, bool on);
 int nullb_remove(const char *name);
 const char *brd_disk(void);
 const char *scsi_debug_disk(void);
 int scsi_debug_protect(bool protect);
+int scsi_debug_set(const char *attr, long value);
 const char *loop_disk(unsigned int size_mb, bool read_only);
+const char *loop_over(int file, bool read_only);
 const char *loop_empty(void);
 void loop_remove(void);
 const char *usb_stick(void);
@@ -145,6 +148,10 @@ const char *partition_make(const char *disk, unsigned int number,
 int partition_remove(const char *disk, unsigned int number);
 bool got_device(char *path, const char *made);
 const char *device_reason(void);
+void device_lacks(const char *what, int error);
+bool node_appears(const char *path, unsigned int ms);
+int sysfs_put(const char *dir, const char *file, const char *value);
+long sysfs_number(const char *path);
 const char *device_in_use(const char *path);
 int64_t device_size(const char *path);
 long device_sysfs(const char *path, const char *attr);
