@@ -288,18 +288,21 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 	return req->len ? check_memory(b->bdev, req) : 0;
 }
 
+/*
+ * Somebody waits for each of them, as for direct I/O.  Without the two flags a
+ * write is taken for writeback, and its sender made to wait in submit_bio() as
+ * long as the device is slow.
+ */
 static blk_opf_t block_opf(const struct iotarget_request *req)
 {
-	const blk_opf_t sync = req->send_flags & IOTARGET_SEND_SYNCHRONOUS ?
-			       REQ_SYNC : 0;
-
 	switch (req->type) {
 	case IOTARGET_REQ_WRITE:
-		return REQ_OP_WRITE | sync | (req->fua ? REQ_FUA : 0);
+		return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
+		       (req->fua ? REQ_FUA : 0);
 	case IOTARGET_REQ_FLUSH:
 		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC;
 	default:
-		return REQ_OP_READ | sync;
+		return REQ_OP_READ | REQ_SYNC;
 	}
 }
 
