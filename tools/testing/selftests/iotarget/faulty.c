@@ -71,24 +71,6 @@ struct iotarget_test_load_start faulty_load(uint64_t span)
 	};
 }
 
-/* Until so many callbacks more have come, or none comes any more. */
-bool load_runs(int fd, uint64_t more)
-{
-	uint64_t until = now_ms() + LONG_MS;
-	struct iotarget_test_load_stop begin, now;
-
-	if (load_peek(fd, &begin))
-		return false;
-	do {
-		sleep_ms(1);
-		if (load_peek(fd, &now))
-			return false;
-		if (now.callbacks - begin.callbacks >= more)
-			return true;
-	} while (now_ms() < until);
-	return false;
-}
-
 /* Until the device has all that the load can give it, and keeps it. */
 bool load_is_stuck(int fd)
 {

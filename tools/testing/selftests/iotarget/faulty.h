@@ -58,7 +58,6 @@ int target_end(int fd);
 #define FAULTY_DEPTH	16
 
 struct iotarget_test_load_start faulty_load(uint64_t span);
-bool load_runs(int fd, uint64_t more);
 bool load_is_stuck(int fd);
 int books_broken(const struct iotarget_test_load_stop *books);
 

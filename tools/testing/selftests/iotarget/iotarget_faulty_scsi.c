@@ -454,11 +454,12 @@ TEST_F_TIMEOUT(scsi, silent_for_a_while, 60)
 		EXPECT_EQ(UNKNOWN, query.outcome) TH_LOG("request %u", i);
 	}
 	/*
-	 * Reads: after answers as late as these, writeback throttling lets one
-	 * write pass at a time, and keeps the senders of others in submit_bio().
+	 * After answers as late as these, writeback throttling would let one
+	 * write pass at a time and keep the senders of others in submit_bio();
+	 * but these are not writeback.
 	 */
 	for (i = 0; i < SENT; i++) {
-		ASSERT_EQ(0, request_read(fd, i, i * 65536, 4096));
+		ASSERT_EQ(0, request_write(fd, i, i * 65536, 4096));
 		ASSERT_EQ(0, request_send(fd, i, 0, 0));
 	}
 	EXPECT_EQ(-ETIMEDOUT, target_purge(fd, PURGE_AND_WAIT, SHORT_MS,

@@ -62,33 +62,9 @@ static struct iotarget_test_load_start four_threads(bool ordered)
 	};
 }
 
-/* Until so many callbacks more have come, or none comes any more. */
-static bool runs(int fd, uint64_t more)
-{
-	uint64_t until = now_ms() + LONG_MS;
-	struct iotarget_test_load_stop begin, now;
-
-	if (load_peek(fd, &begin))
-		return false;
-	do {
-		sleep_ms(1);
-		if (load_peek(fd, &now))
-			return false;
-		if (now.callbacks - begin.callbacks >= more)
-			return true;
-	} while (now_ms() < until);
-	return false;
-}
-
 static void show(const struct iotarget_test_load_stop *b)
 {
-	printf("# accepted %llu, callbacks %llu", b->accepted, b->callbacks);
-	printf("; done %llu, failed %llu", b->done, b->failed);
-	printf("; never sent %llu, unknown %llu", b->never_sent, b->unknown);
-	printf("; cancelled %llu, timed out %llu, removed %llu\n",
-	       b->canceled, b->timed_out, b->removed);
-	printf("# refused: shut %llu, latch %llu", b->shut, b->latched);
-	printf(", expired %llu, other %llu\n", b->expired, b->refused);
+	load_show(b);
 	printf("# starts watched %llu, held before one %llu, overtaken %llu\n",
 	       b->starts, b->held, b->overtaken);
 	printf("# quiet times watched %llu, broken %llu\n", b->quiets,
@@ -124,12 +100,12 @@ TEST_F_TIMEOUT(load, cycles_of_everything, 200)
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
 	for (i = 0; i < cycles(); i++) {
-		ASSERT_TRUE(runs(self->fd, 50)) TH_LOG("cycle %u", i);
+		ASSERT_TRUE(load_runs(self->fd, 50)) TH_LOG("cycle %u", i);
 		ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
 		sleep_ms(i % 4);
 		ASSERT_EQ(0, target_start(self->fd));
-		ASSERT_TRUE(runs(self->fd, 50)) TH_LOG("cycle %u", i);
+		ASSERT_TRUE(load_runs(self->fd, 50)) TH_LOG("cycle %u", i);
 		ASSERT_EQ(0, target_stop(self->fd, i % 2 ? CANCEL_SENT :
 						   LEAVE_SENT_PENDING, LONG_MS,
 					 NULL));
@@ -165,7 +141,7 @@ TEST_F_TIMEOUT(load, order_and_the_time_of_start, 120)
 		/* All threads come to have all their requests held. */
 		sleep_ms(2);
 		ASSERT_EQ(0, target_start(self->fd));
-		ASSERT_TRUE(runs(self->fd, 200)) TH_LOG("cycle %u", i);
+		ASSERT_TRUE(load_runs(self->fd, 200)) TH_LOG("cycle %u", i);
 	}
 	/* And often, for a sender that slips through a gate that is shut. */
 	for (i = 0; !variant->delay_ms && i < 3 * cycles(); i++) {
@@ -195,7 +171,7 @@ TEST_F_TIMEOUT(load, timeouts_and_cancels_race, 120)
 	load.cancel_us = 50;
 	ASSERT_EQ(0, load_start(self->fd, &load));
 	for (i = 0; i < cycles() / 2; i++) {
-		ASSERT_TRUE(runs(self->fd, 20)) TH_LOG("cycle %u", i);
+		ASSERT_TRUE(load_runs(self->fd, 20)) TH_LOG("cycle %u", i);
 		ASSERT_EQ(0, target_stop(self->fd, LEAVE_SENT_PENDING, 0,
 					 NULL));
 		sleep_ms(i % 12);
@@ -290,7 +266,7 @@ TEST_F_TIMEOUT(load, transitions_race_each_other, 120)
 	if (target_state(self->fd) == CLOSED)
 		ASSERT_EQ(0, target_reopen(self->fd));
 	ASSERT_EQ(0, target_start(self->fd));
-	EXPECT_TRUE(runs(self->fd, 100));
+	EXPECT_TRUE(load_runs(self->fd, 100));
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
 	check_books(_metadata, &books);
 }
@@ -301,7 +277,7 @@ TEST_F(load, deleted_under_load)
 	struct iotarget_test_load_stop books;
 
 	ASSERT_EQ(0, load_start(self->fd, &load));
-	ASSERT_TRUE(runs(self->fd, 200));
+	ASSERT_TRUE(load_runs(self->fd, 200));
 	ASSERT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, load_stop(self->fd, LONG_MS, &books));
 	check_books(_metadata, &books);
