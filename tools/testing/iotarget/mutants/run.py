@@ -38,7 +38,7 @@ from vm.shell import BUILD, LOGS, TREE, Failure, run, say, tail     # noqa: E402
 COPY = BUILD / "mutants" / "tree"
 RESULTS = BUILD / "mutants.json"
 PAGE = TREE / "Documentation/driver-api/iotarget/testing.rst"
-TABLE = re.compile(r"(?<=\.\. mutants begin\n\n).*?(?=\n\.\. mutants end\n)", re.S)
+TABLE = re.compile(r"(?<=\.\. mutants begin\n).*?(?=\.\. mutants end\n)", re.S)
 FAIL = re.compile(r"  FAIL (?P<env>\S+) +(?P<test>.*?)(?:  \((?P<why>.*)\))?$")
 GREEN = 0                   # exit status of run.py
 TIMEOUTS = {"uml": 120, "qemu": 240}    # seconds for a boot; a fault may well hang it
@@ -237,7 +237,7 @@ def write_table():
     text = PAGE.read_text()
     if not TABLE.search(text):
         raise Failure(f"{PAGE.name}: no place for the table")
-    new = table(read_all([], row), load())
+    new = f"\n{table(read_all([], row), load())}\n"
     PAGE.write_text(TABLE.sub(lambda _: new, text))
     return 1 if row.red else 0
 
