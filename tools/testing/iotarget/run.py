@@ -132,7 +132,7 @@ def list_environments():
     for name, (_, about) in OWN.items():
         say(f"{name:<12} {about}")
     for env in environments.ENVIRONMENTS:
-        say(f"{env.name:<12} {env.about}{' (only in the full run)' if env.tier != 'test' else ''}")
+        say(f"{env.name:<12} {env.about}")
         for glob, why in env.left_out:
             say(f"{'':<12} without {glob}: {why}")
         if env.faults:
@@ -142,8 +142,9 @@ def list_environments():
 def main():
     parser = argparse.ArgumentParser(description="Run iotarget's tests.")
     parser.add_argument("--env", default="",
-                        help="names, separated by commas; default: those of the fast tier")
-    parser.add_argument("--full", action="store_true", help="default: all of them")
+                        help="names, separated by commas; default: all")
+    parser.add_argument("--full", action="store_true",
+                        help="do more often what is done often (hours)")
     parser.add_argument("--tests", default="", help="only those that match this glob: "
                         "SUITE.CASE (uml), PROGRAM or PROGRAM.FIXTURE.TEST (stock)")
     parser.add_argument("--alarms", choices=("auto", "yes", "no"), default="auto",
@@ -168,7 +169,7 @@ def main():
         return 2
     keep_going = options.keep_going or bool(wanted)
     if not wanted:
-        envs = [e for e in environments.ENVIRONMENTS if options.full or e.tier == "test"]
+        envs = list(environments.ENVIRONMENTS)
         wanted = ([] if options.tests else list(OWN)) + [env.name for env in envs]
     if options.full:
         envs = [env.in_full() for env in envs]

@@ -45,7 +45,6 @@ class Environment:
     timeout: int                        # seconds for one boot, then it is killed
     faults: tuple = ()
     tolerated: tuple = ()
-    tier: str = "test"                  # "test": in `make test`; "full": in test-full
     suite: str = ""                     # of Debian, for packages that are not in ours
     source: str = ""                    # package name of the kernel source, or a regexp
     suites: str = "iotarget*"           # KUnit suites to run by default
