@@ -4,9 +4,11 @@
 The fast ones come first, one after the other: they find most mistakes in a minute or
 two. If one of them is red, the rest is not run. Then there are two lanes. In one run
 the environments that look closely at the time; in the other, which gives way to it,
-those that are patient, with the building of their kernels.
+those that are patient, with the building of their kernels. When the first lane is
+through it takes over some of the second.
 """
 
+import collections
 import os
 import threading
 
@@ -35,9 +37,12 @@ class Plan:
     def run(self):
         """All rows, in the order in which environments were added."""
         if self._run_fast():
-            lane = threading.Thread(target=self._patient_lane, name="patient", daemon=True)
+            waiting = collections.deque(self.patient)
+            lane = threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
+                                    daemon=True)
             lane.start()
             self._lane(self.punctual)
+            self._take(waiting)
             lane.join()
         return [row for name in self.order for row in self.rows[name]]
 
@@ -62,7 +67,15 @@ class Plan:
                 row.broken = True
                 self.rows[name] = [row]
 
-    def _patient_lane(self):
+    def _take(self, waiting):
+        while True:
+            try:
+                name = waiting.popleft()
+            except IndexError:
+                return
+            self._lane([name])
+
+    def _patient_lane(self, waiting):
         # niceness is a thread's own, and what it starts inherits it
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVE_WAY)
-        self._lane(self.patient)
+        self._take(waiting)

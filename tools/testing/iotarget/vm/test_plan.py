@@ -55,11 +55,27 @@ class Order(unittest.TestCase):
             return row(name)
         self.assertFalse(any(r.red for r in run(step, ["punctual", "patient"])))
 
+    def test_the_first_lane_helps_when_it_is_through(self):
+        meeting = threading.Barrier(2, timeout=10)
+
+        def step(name):
+            if name.startswith("patient"):
+                meeting.wait()          # both at once
+            return row(name)
+        rows = run(step, ["punctual", "patient-1", "patient-2"])
+        self.assertEqual([r.name for r in rows if not r.red],
+                         ["punctual", "patient-1", "patient-2"])
+
     def test_the_patient_lane_gives_way(self):
         nice = {}
+        begun = threading.Event()
 
         def step(name):
             nice[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            if name == "patient":
+                begun.set()
+            else:
+                begun.wait(10)          # or this lane would take the other one's
             return row(name)
         run(step, ["punctual", "patient"])
         self.assertEqual(nice["patient"], max(nice["punctual"], GIVE_WAY))
