@@ -55,7 +55,8 @@ class UmlRunner:
     def boot(self, name, arguments, on_line=lambda line: None):
         """Run the kernel to its end; its log and what went wrong with the run."""
         argv = [str(self.binary), "mem=1G", "console=tty", "kunit_shutdown=halt",
-                "kunit.enable=1", *self.env.arguments, *arguments]
+                "kunit.enable=1", f"iotarget.race_share={self.env.race_share}",
+                *self.env.arguments, *arguments]
         path = LOGS / f"{self.env.name}-{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         problems, lines = [], []
