@@ -48,6 +48,9 @@ _NOT_THE_KERNEL = re.compile(r"^\s*(?:#|ok\b|not ok\b|K?TAP version|1\.\.|Kernel
                              r"Unknown kernel command line)")
 
 
+FOLLOWING = 4       # lines after the first that may tell what a report is about
+
+
 @dataclass(frozen=True)
 class Alarm:
     name: str
@@ -56,16 +59,19 @@ class Alarm:
 
 
 def scan(lines, tolerated=()):
-    """All alarms of a log. `tolerated` are regexps of known, foreign lines."""
-    known = [re.compile(pattern) for pattern in tolerated]
+    """All alarms of a log. `tolerated` are known, foreign ones: pairs of regexps, of the
+    line and of one of those that follow it ("" for any)."""
+    known = [(re.compile(pattern), re.compile(then)) for pattern, then in tolerated]
+    lines = [TIMESTAMP.sub("", line.rstrip("\r\n")) for line in lines]
     found = []
-    for number, line in enumerate(lines, 1):
-        text = TIMESTAMP.sub("", line.rstrip("\r\n"))
+    for number, text in enumerate(lines, 1):
         if _NOT_THE_KERNEL.match(text):
             continue
         for name, pattern in ALARMS:
             if pattern.search(text):
-                if not any(k.search(text) for k in known):
+                after = lines[number:number + FOLLOWING] or [""]
+                if not any(p.search(text) and any(then.search(line) for line in after)
+                           for p, then in known):
                     found.append(Alarm(name, text.strip(), number))
                 break
     return found

@@ -32,7 +32,7 @@ from .shell import BUILD
 from .stick import Stick, copy_for, pattern_image
 
 SIZE = 16 << 20
-GONE_S = 40             # a driver may wait for what the device has
+GONE_S = 150            # a driver may wait for what the device has, a slow kernel long
 
 
 @dataclass(frozen=True)

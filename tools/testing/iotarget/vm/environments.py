@@ -23,9 +23,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Tolerated:
-    """A known line of this kernel that has nothing to do with our code."""
-    pattern: str
+    """A known report of this kernel that has nothing to do with our code."""
+    pattern: str            # of its first line
     why: str
+    then: str = ""          # of one of the lines after it
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,11 @@ ENVIRONMENTS = (
         race_share=7,
         patient=True,
         full=(("race_share", 1), ("plug_rounds", 60)),
+        tolerated=(
+            Tolerated(r"kmemleak: \d+ new suspected",
+                      "uas loses an URB of a device that goes (see vm/guest/unload)",
+                      then=r"iotarget-guest: known leaks of the kernel only"),
+        ),
         # lockdep is off once a report of KASAN's has made the kernel doubtful
         faults=(LOCKDEP, ATOMIC, WARN, ODEBUG, UBSAN, HUNG, KMEMLEAK, KASAN),
     ),
@@ -244,6 +250,11 @@ ENVIRONMENTS = (
         arguments=("seccomp=on", "ncpus=2"),
         patient=True,
         compat=False,
+        tolerated=(
+            Tolerated(r"WARNING: suspicious RCU usage",
+                      "user-mode Linux frees memory on its way to a second processor",
+                      then=r"Callback enqueued on offline CPU!!"),
+        ),
         faults=(KASAN, LOCKDEP, SELFWAIT, WARN, ATOMIC),
     ),
 )

@@ -134,7 +134,7 @@ class Session:
             for job, text in outcome.output.items():
                 log.write(f"\n==== output of {job or 'init'}, status "
                           f"{outcome.statuses.get(job, 'none')}\n" + "\n".join(text) + "\n")
-        outcome.alarms = alarms.scan(lines, [t.pattern for t in self.env.tolerated])
+        outcome.alarms = alarms.scan(lines, [(t.pattern, t.then) for t in self.env.tolerated])
         if machine.timed_out:
             where = f"in {self.current}" if self.current else \
                 "between jobs" if self.ready else "before the guest was up"

@@ -82,7 +82,14 @@ class Alarms(unittest.TestCase):
 
     def test_tolerated_only_where_it_matches(self):
         lines = ["WARNING: CPU: 0 at foo.c:1", "WARNING: CPU: 0 at bar.c:1"]
-        self.assertEqual(len(alarms.scan(lines, [r"at foo\.c:"])), 1)
+        self.assertEqual(len(alarms.scan(lines, [(r"at foo\.c:", "")])), 1)
+
+    def test_tolerated_only_if_it_goes_on_like_that(self):
+        head = "WARNING: suspicious RCU usage"
+        known = [(head, "offline CPU")]
+        self.assertEqual(alarms.scan([head, "7.3", "----", "on offline CPU!!"], known), [])
+        self.assertEqual(len(alarms.scan([head, "7.3", "----", "ours"], known)), 1)
+        self.assertEqual(len(alarms.scan([head], known)), 1)
 
 
 class Table(unittest.TestCase):

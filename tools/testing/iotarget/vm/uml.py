@@ -83,7 +83,7 @@ class UmlRunner:
             problems.append(f"hung: killed after {self.env.timeout} s")
         elif not any(RUNNER_DONE.match(line) for line in lines):
             problems.append(f"the kernel died before the end (status {status})")
-        found = alarms.scan(lines, [t.pattern for t in self.env.tolerated])
+        found = alarms.scan(lines, [(t.pattern, t.then) for t in self.env.tolerated])
         return Boot(lines, problems, found, str(path))
 
     # -- tests ---------------------------------------------------------------
