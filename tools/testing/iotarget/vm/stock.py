@@ -33,7 +33,8 @@ class StockRunner:
     def _session(self, name, **options):
         return Session(self.env, name, own=self.own, kernel=self.kernel,
                        files={f"tests/{p.name}": p for p in self.programs},
-                       disks=default_disks() if self.env.disks else (), **options)
+                       disks=[disk for disk in default_disks() if self.env.disks and
+                              disk.id not in self.env.without_disks], **options)
 
     # -- tests ---------------------------------------------------------------
 

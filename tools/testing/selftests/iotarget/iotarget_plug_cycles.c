@@ -165,9 +165,7 @@ static bool books_right(struct cycler *c,
 static bool pulled_under_load(struct cycler *c, struct plugged *disk, int fd)
 {
 	struct iotarget_test_load_start load = {
-		/* Six loads at once leave a slow kernel no time for the plugging. */
-		.threads = slow(1) > 1 ? 1 : 4, .depth = slow(1) > 1 ? 2 : 8,
-		.write_percent = 50,
+		.threads = 4, .depth = 8, .write_percent = 50,
 		.min_len = BLOCK, .max_len = 4 * BLOCK, .span = SPAN,
 		.bits = c->done ? IOTARGET_TEST_LOAD_VERIFY : 0,
 	};
@@ -254,6 +252,7 @@ static void check_counters(struct __test_metadata *_metadata,
 
 FIXTURE(plug) {
 	unsigned int rounds;
+	unsigned int disks;
 };
 
 FIXTURE_SETUP(plug)
@@ -264,8 +263,9 @@ FIXTURE_SETUP(plug)
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
 	for (i = 0; i < NR_DISKS; i++)
-		if (host_has(ids[i]))
-			SKIP(return, "%s: %s", ids[i], host_has(ids[i]));
+		self->disks += !host_has(ids[i]);
+	if (!self->disks)
+		SKIP(return, "%s", host_has(ids[0]));
 	self->rounds = rounds ? strtoul(rounds, NULL, 0) : 3;
 	/* All that is loaded at once is too much for two processors. */
 	late_calls_excused(true);
@@ -275,7 +275,7 @@ FIXTURE_TEARDOWN(plug)
 {
 }
 
-TEST_F_TIMEOUT(plug, all_buses_at_once, 270)
+TEST_F_TIMEOUT(plug, all_buses, 270)
 {
 	struct cycler cyclers[NR_DISKS] = {};
 	struct counters before;
@@ -284,14 +284,24 @@ TEST_F_TIMEOUT(plug, all_buses_at_once, 270)
 
 	ASSERT_EQ(0, system("slab-objects >" SLAB_BEFORE));
 	before = count();
+	/* Several loads at once leave a slow kernel no time for the plugging. */
 	for (i = 0; i < NR_DISKS; i++) {
+		if (host_has(ids[i])) {
+			printf("# %s: %s\n", ids[i], host_has(ids[i]));
+			continue;
+		}
 		cyclers[i].id = ids[i];
 		cyclers[i].rounds = self->rounds;
 		ASSERT_EQ(0, pthread_create(&cyclers[i].thread, NULL, cycle,
 					    &cyclers[i]));
+		if (slow(1) > 1)
+			pthread_join(cyclers[i].thread, NULL);
 	}
 	for (i = 0; i < NR_DISKS; i++) {
-		pthread_join(cyclers[i].thread, NULL);
+		if (!cyclers[i].id)
+			continue;
+		if (slow(1) == 1)
+			pthread_join(cyclers[i].thread, NULL);
 		EXPECT_EQ(self->rounds, cyclers[i].done)
 			TH_LOG("%s", cyclers[i].problem);
 		cycles += cyclers[i].done;
