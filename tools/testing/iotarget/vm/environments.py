@@ -64,7 +64,7 @@ class Environment:
     left_out: tuple = ()                # (glob of programs not run here, why)
     sticks: bool = True                 # has USB
     disks: bool = True                  # has what it takes to plug and pull disks (disks.py)
-    without_disks: tuple = ()           # names (disks.py) of those that it can\'t handle
+    without_disks: tuple = ()           # names (disks.py) of those that it can't handle
     bound_ms: int = 100                 # how late a call may be
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
