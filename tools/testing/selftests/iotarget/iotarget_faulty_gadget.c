@@ -39,7 +39,7 @@ FIXTURE_SETUP(gadget)
 	ASSERT_TRUE(got_device(self->lun,
 			       dm_make(LUN, "linear", self->linear, DISK)))
 		TH_LOG("%s", device_reason());
-	ASSERT_TRUE(gadget_make(self->lun)) TH_LOG("%s", device_reason());
+	ASSERT_TRUE(!!gadget_make(self->lun)) TH_LOG("%s", device_reason());
 	ASSERT_EQ(0, device_fill(self->lun, 0, SPAN, SEED));
 	ASSERT_EQ(0, gadget_plug(true));
 	ASSERT_TRUE(got_device(self->path, gadget_disk(LONG_MS)));
