@@ -13,6 +13,7 @@ VERSION = re.compile(r"^(?:K?TAP version \d+)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*(.*))?$")
 RESULT = re.compile(r"^(ok|not ok)\b\s*(\d+)?\s*(?:- )?(.*)$")
 DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|error)\b:?\s*(.*)$", re.I)
+ASSERTION = re.compile(r"\S+\.[ch]:\d+:")             # kselftest_harness.h
 LATENESS = re.compile(r"\blateness: *(-?[\d.]+) *(?:ms)? *bound *(-?[\d.]+) *(?:ms)? *(.*)$")
 BAIL = re.compile(r"^Bail out!\s*(.*)$")
 
@@ -104,7 +105,7 @@ class Collector:
 
     def _remember(self, text):
         self.diagnostics.append(text.lstrip("# ").rstrip())
-        del self.diagnostics[:-12]
+        del self.diagnostics[:-24]
 
     def _plan(self, indent, match):
         group = self._group_at(indent)
@@ -185,8 +186,10 @@ class Collector:
         return Test(path, FAILED, self._why("not ok"))
 
     def _why(self, default):
+        """What an assertion said comes before what else was printed last."""
         words = [d for d in self.diagnostics if d]
-        return " / ".join(words[-4:]) or default
+        said = [d for d in words if ASSERTION.match(d)]
+        return " / ".join(said[:3] or words[-4:]) or default
 
     def _path(self, name):
         parts = [self.name] + [g.name for g in self.stack if g.name] + [name]

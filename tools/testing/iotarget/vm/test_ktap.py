@@ -43,6 +43,21 @@ class Flat(unittest.TestCase):
         self.assertEqual(tests[0].outcome, FAILED)
         self.assertIn("Expected 1 (1) == 2 (2)", tests[0].why)
 
+    def test_assertions_come_before_what_was_printed_later(self):
+        tests, _ = collect("""
+            TAP version 13
+            1..1
+            # x.c:12:a:Expected 1 (1) == 2 (2)
+            # x.c:13:a:usb1, round 2: it is still there
+            # one of the counters
+            # another
+            # a third
+            # a fourth
+            not ok 1 global.a
+            """)
+        self.assertEqual(tests[0].why, "x.c:12:a:Expected 1 (1) == 2 (2) / "
+                                       "x.c:13:a:usb1, round 2: it is still there")
+
     def test_skip_with_reason(self):
         tests, _ = collect("""
             TAP version 13

@@ -15,6 +15,7 @@
 #define BLOCK		4096
 #define NR_DISKS	6
 #define SETTLE_MS	10000
+#define ALL_GONE_MS	(4 * GONE_MS)	/* all buses are busy at once */
 #define SLAB_BEFORE	"/tmp/plug-slab-before"
 #define SLAB_AFTER	"/tmp/plug-slab-after"
 
@@ -181,7 +182,7 @@ static bool pulled_under_load(struct cycler *c, struct plugged *disk, int fd)
 		return wrong(c, "the load does not run");
 	began = now_ms();
 	if (!TRY(c, disk_pull(disk)) ||
-	    !TRY(c, disk_wait_gone(disk, slow(GONE_MS))))
+	    !TRY(c, disk_wait_gone(disk, slow(ALL_GONE_MS))))
 		return false;
 	if (!end(c, fd) || !TRY(c, load_stop(fd, LONG_MS, &books)))
 		return false;
