@@ -31,6 +31,7 @@
  * @use: our entry there
  * @id: who the device says it is
  * @bios: for requests of more than one part
+ * @clones: for forwarded bios
  */
 struct block {
 	struct file		*file;
@@ -41,6 +42,7 @@ struct block {
 	struct iotarget_use	use;
 	struct iotarget_identity id;
 	struct bio_set		bios;
+	struct bio_set		clones;
 };
 
 /**
@@ -55,8 +57,14 @@ struct part {
 	struct bio		bio;
 };
 
-/* What a completion status says about the request's effect. */
-static enum iotarget_outcome block_outcome(blk_status_t status)
+/**
+ * iotarget_block_outcome - what a completion status says about the effect
+ * @status: of a bio
+ *
+ * Context: any.
+ * Return: done or unknown.
+ */
+enum iotarget_outcome iotarget_block_outcome(blk_status_t status)
 {
 	switch (status) {
 	case BLK_STS_OK:
@@ -143,9 +151,15 @@ static int block_open(struct iotarget_inst *inst,
 			  BIOSET_NEED_BVECS | BIOSET_NEED_RESCUER);
 	if (ret)
 		goto put_lower;
-	ret = block_open_file(b, how);
+	/* One for each bio that comes: needs no rescuer, see bio.c. */
+	ret = bioset_init(&b->clones, BIO_POOL_SIZE,
+			  offsetof(struct iotarget_forward, clone),
+			  BIOSET_PERCPU_CACHE);
 	if (ret)
 		goto exit_bios;
+	ret = block_open_file(b, how);
+	if (ret)
+		goto exit_clones;
 	ret = block_check_device(b);
 	if (ret)
 		goto close_file;
@@ -155,10 +169,14 @@ static int block_open(struct iotarget_inst *inst,
 		goto close_file;
 	iotarget_lower_identify(b->bdev, &b->id);
 	inst->backend = b;
+	inst->bdev = b->bdev;
+	inst->clones = &b->clones;
 	return 0;
 
 close_file:
 	block_close_file(b);
+exit_clones:
+	bioset_exit(&b->clones);
 exit_bios:
 	bioset_exit(&b->bios);
 put_lower:
@@ -174,6 +192,7 @@ static void block_release(struct iotarget_inst *inst)
 
 	iotarget_lower_unshare(&b->use);
 	block_close_file(b);
+	bioset_exit(&b->clones);
 	bioset_exit(&b->bios);
 	iotarget_lower_put(b->lower);
 	kfree(b);
@@ -314,7 +333,7 @@ static void own_end_io(struct bio *bio)
 
 	bio_uninit(bio);
 	iotarget_request_done(req, blk_status_to_errno(status),
-			      block_outcome(status), status ? 0 : req->len);
+			      iotarget_block_outcome(status), status ? 0 : req->len);
 }
 
 static void submit_own(struct block *b, struct iotarget_request *req,
@@ -349,7 +368,7 @@ static void part_failed(struct iotarget_request *req, size_t offset,
 		req->status = blk_status_to_errno(status);
 		req->bytes = offset;
 	}
-	req->outcome = max_t(u8, req->outcome, block_outcome(status));
+	req->outcome = max_t(u8, req->outcome, iotarget_block_outcome(status));
 	spin_unlock_irqrestore(&req->part_lock, flags);
 }
 
@@ -462,13 +481,6 @@ static void block_info(struct iotarget_inst *inst, struct iotarget_info *info)
 	info->diskseq = bdev->bd_disk->diskseq;
 }
 
-static struct block_device *block_bdev(struct iotarget_inst *inst)
-{
-	const struct block *b = inst->backend;
-
-	return b->bdev;
-}
-
 const struct iotarget_backend_ops iotarget_block_ops = {
 	.name		= "block",
 	.open		= block_open,
@@ -476,5 +488,4 @@ const struct iotarget_backend_ops iotarget_block_ops = {
 	.check		= block_check,
 	.submit		= block_submit,
 	.info		= block_info,
-	.bdev		= block_bdev,
 };

@@ -44,6 +44,7 @@ void iotarget_gate_init(struct iotarget_gate *gate)
 {
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->pended);
+	bio_list_init(&gate->bios);
 	INIT_LIST_HEAD(&gate->insts);
 	init_waitqueue_head(&gate->waitq);
 	gate->word = IOTARGET_W_CLOSED;
@@ -60,20 +61,24 @@ void iotarget_gate_init(struct iotarget_gate *gate)
  */
 void iotarget_gate_exit(struct iotarget_gate *gate)
 {
-	WARN_ON_ONCE(!list_empty(&gate->pended));
+	WARN_ON_ONCE(gate->nr_pended);
 	lockdep_unregister_key(&gate->key);
 }
 
-/* Count a unit that is about to leave for the device. */
-static void count_out(struct iotarget_inst *inst, struct iotarget_unit *unit)
+/* Count what is about to leave for the device; in which slot? */
+static u8 count_out(struct iotarget_inst *inst)
 {
-	unit->inst = inst;
-	unit->epoch = READ_ONCE(inst->epoch);
-	this_cpu_inc(inst->counts->out[unit->epoch]);
+	const u8 epoch = READ_ONCE(inst->epoch);
+
+	this_cpu_inc(inst->counts->out[epoch]);
+	return epoch;
 }
 
-/* Both gates at once, for a sender that may submit by itself. */
-static bool enter_direct(struct iotarget_gate *gate, struct iotarget_unit *unit)
+/*
+ * Both gates at once, for a sender that may submit by itself.  The instance, or
+ * NULL for the slow path.
+ */
+static struct iotarget_inst *enter_direct(struct iotarget_gate *gate, void *who)
 {
 	struct iotarget_inst *inst;
 	bool live;
@@ -83,43 +88,30 @@ static bool enter_direct(struct iotarget_gate *gate, struct iotarget_unit *unit)
 	live = inst && percpu_ref_tryget_live_rcu(&inst->ref);
 	rcu_read_unlock();
 	if (!live)
-		return false;
+		return NULL;
 
-	iotarget_hook(IOTARGET_HOOK_GATE_ENTERED, unit);
+	iotarget_hook(IOTARGET_HOOK_GATE_ENTERED, who);
 	if (unlikely(READ_ONCE(gate->flags))) {
 		/*
 		 * Put it before pending: were it held over the pending, a stop
 		 * would wait for a unit that itself waits for the start.
 		 */
 		percpu_ref_put(&inst->ref);
-		iotarget_hook(IOTARGET_HOOK_GATE_REFUSED, unit);
-		return false;
+		iotarget_hook(IOTARGET_HOOK_GATE_REFUSED, who);
+		return NULL;
 	}
-	count_out(inst, unit);
-	return true;
-}
-
-/* Past the state of the target: any open instance will do. */
-static bool enter_ignoring(struct iotarget_gate *gate,
-			   struct iotarget_unit *unit)
-{
-	struct iotarget_inst *inst = iotarget_inst_hold(gate_to_target(gate));
-
-	if (inst)
-		count_out(inst, unit);
 	return inst;
 }
 
-/* A held unit keeps its target, and the code of its owner, in memory. */
-static void pin(struct iotarget *target, struct iotarget_unit *unit)
+/* What is held keeps its target, and the code of its owner, in memory. */
+static void pin(struct iotarget *target)
 {
 	kref_get(&target->refs);
 	__module_get(target->ops->owner);
-	unit->flags |= IOTARGET_UNIT_PINNED;
 }
 
 /**
- * iotarget_gate_unpin - let go of what a held unit kept in memory
+ * iotarget_gate_unpin - let go of what a held unit or bio kept in memory
  * @target: the target
  *
  * Context: any.
@@ -137,16 +129,62 @@ static void pend(struct iotarget *target, struct iotarget_unit *unit)
 	struct iotarget_gate *gate = &target->gate;
 
 	lockdep_assert_held(&gate->lock);
-	pin(target, unit);
+	pin(target);
+	unit->flags |= IOTARGET_UNIT_PINNED;
 	unit->seq = ++gate->seq;
+	bio_list_init(&unit->bios);
 	WRITE_ONCE(unit->where, IOTARGET_AT_PENDED);
 	list_add_tail(&unit->node, &gate->pended);
+	gate->nr_pended++;
+}
+
+/*
+ * A bio that is somebody else's has no room for a unit: it hangs by its bi_next
+ * behind the last unit of the FIFO, or before the first.
+ */
+static void pend_bio(struct iotarget *target, struct bio *bio)
+{
+	struct iotarget_gate *gate = &target->gate;
+
+	lockdep_assert_held(&gate->lock);
+	pin(target);
+	gate->seq++;
+	bio_list_add(list_empty(&gate->pended) ? &gate->bios :
+		     &list_last_entry(&gate->pended, struct iotarget_unit,
+				      node)->bios, bio);
 	gate->nr_pended++;
 }
 
 static void kick_drain(struct iotarget_inst *inst)
 {
 	iotarget_inst_kick(inst, inst->wq, &inst->drain);
+}
+
+/* What the word says to one who can't pass: hold, refuse, or try again. */
+static enum iotarget_enter judge(struct iotarget_gate *gate, unsigned int flags,
+				 int *error)
+{
+	lockdep_assert_held(&gate->lock);
+	if (!iotarget_word_accepts(gate->word)) {
+		*error = -ESHUTDOWN;
+		return IOTARGET_REFUSED;
+	}
+	if (gate->word == IOTARGET_W_STARTED)
+		return flags & IOTARGET_UNIT_ATOMIC ? IOTARGET_HELD :
+						      IOTARGET_ENTERED;
+	if (flags & IOTARGET_UNIT_NOWAIT) {
+		*error = -EAGAIN;
+		return IOTARGET_REFUSED;
+	}
+	return IOTARGET_HELD;
+}
+
+/* Something was pended although the gates are open: for the worker. */
+static void pended_for_worker(struct iotarget_gate *gate)
+{
+	if (gate->word == IOTARGET_W_STARTED)
+		kick_drain(rcu_dereference_protected(gate->inst,
+						     lockdep_is_held(&gate->lock)));
 }
 
 /*
@@ -157,28 +195,37 @@ static enum iotarget_enter enter_slow(struct iotarget *target,
 				      struct iotarget_unit *unit, int *error)
 {
 	struct iotarget_gate *gate = &target->gate;
-	enum iotarget_enter ret = IOTARGET_REFUSED;
-	struct iotarget_inst *inst;
+	enum iotarget_enter ret;
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	inst = rcu_dereference_protected(gate->inst,
-					 lockdep_is_held(&gate->lock));
-	if (!iotarget_word_accepts(gate->word)) {
-		*error = -ESHUTDOWN;
-	} else if (iotarget_unit_cancelled(unit)) {
+	ret = judge(gate, unit->flags, error);
+	if (iotarget_word_accepts(gate->word) && iotarget_unit_cancelled(unit)) {
 		*error = -ECANCELED;
-	} else if (gate->word == IOTARGET_W_STARTED &&
-		   !(unit->flags & IOTARGET_UNIT_ATOMIC)) {
-		ret = IOTARGET_ENTERED;
-	} else if (gate->word != IOTARGET_W_STARTED &&
-		   unit->flags & IOTARGET_UNIT_NOWAIT) {
-		*error = -EAGAIN;
-	} else {
+		ret = IOTARGET_REFUSED;
+	}
+	if (ret == IOTARGET_HELD) {
 		pend(target, unit);
-		if (gate->word == IOTARGET_W_STARTED)
-			kick_drain(inst);
-		ret = IOTARGET_HELD;
+		pended_for_worker(gate);
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	return ret;
+}
+
+/* The same for a forwarded bio. */
+static enum iotarget_enter enter_slow_bio(struct iotarget *target,
+					  struct bio *bio, unsigned int uflags,
+					  int *error)
+{
+	struct iotarget_gate *gate = &target->gate;
+	enum iotarget_enter ret;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	ret = judge(gate, uflags, error);
+	if (ret == IOTARGET_HELD) {
+		pend_bio(target, bio);
+		pended_for_worker(gate);
 	}
 	spin_unlock_irqrestore(&gate->lock, flags);
 	return ret;
@@ -228,10 +275,13 @@ enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 	enum iotarget_enter ret;
 
 	if (unit->flags & IOTARGET_UNIT_IGNORE) {
-		if (!enter_ignoring(&target->gate, unit)) {
+		/* Past the state of the target: any open instance will do. */
+		unit->inst = iotarget_inst_hold(target);
+		if (!unit->inst) {
 			*error = -ESHUTDOWN;
 			return IOTARGET_REFUSED;
 		}
+		unit->epoch = count_out(unit->inst);
 		if (unit->flags & IOTARGET_UNIT_ATOMIC)
 			return hand_off(target, unit, error);
 		return IOTARGET_ENTERED;
@@ -243,10 +293,57 @@ enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 	 * if another transition came between.
 	 */
 	for (;;) {
-		if (!(unit->flags & IOTARGET_UNIT_ATOMIC) &&
-		    enter_direct(&target->gate, unit))
+		if (!(unit->flags & IOTARGET_UNIT_ATOMIC))
+			unit->inst = enter_direct(&target->gate, unit);
+		if (unit->inst) {
+			unit->epoch = count_out(unit->inst);
 			return IOTARGET_ENTERED;
+		}
 		ret = enter_slow(target, unit, error);
+		if (ret != IOTARGET_ENTERED)
+			return ret;
+	}
+}
+
+/**
+ * iotarget_gate_enter_bio - bring a forwarded bio through the gates, or hold it
+ * @target: the target
+ * @bio: the bio
+ * @pass: its flags are set; filled in with %IOTARGET_ENTERED, and to be given
+ *	to iotarget_gate_leave()
+ * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN
+ *
+ * As iotarget_gate_enter(), without memory of its own for the time of holding:
+ * of the flags none is remembered.
+ *
+ * Context: any; does not sleep.
+ * Return: what became of it.
+ */
+enum iotarget_enter iotarget_gate_enter_bio(struct iotarget *target,
+					    struct bio *bio,
+					    struct iotarget_pass *pass,
+					    int *error)
+{
+	enum iotarget_enter ret = IOTARGET_ENTERED;
+
+	if (unlikely(pass->flags & IOTARGET_UNIT_IGNORE)) {
+		pass->inst = iotarget_inst_hold(target);
+		if (!pass->inst) {
+			*error = -ESHUTDOWN;
+			return IOTARGET_REFUSED;
+		}
+		pass->epoch = count_out(pass->inst);
+		return IOTARGET_ENTERED;
+	}
+	for (;;) {
+		pass->inst = NULL;
+		if (likely(!(pass->flags & IOTARGET_UNIT_ATOMIC)))
+			pass->inst = enter_direct(&target->gate, bio);
+		if (likely(pass->inst)) {
+			pass->epoch = count_out(pass->inst);
+			return IOTARGET_ENTERED;
+		}
+		ret = enter_slow_bio(target, bio, pass->flags, error);
 		if (ret != IOTARGET_ENTERED)
 			return ret;
 	}
@@ -456,55 +553,85 @@ static struct iotarget_unit *handoff_next(struct iotarget_inst *inst)
 	return unit;
 }
 
+/* What the worker has in hand: a unit, or a bio and what it will give back. */
+struct held {
+	struct iotarget_unit	*unit;
+	struct bio		*bio;
+	struct iotarget_pass	pass;
+};
+
+/* Off the head of the FIFO, which is not empty. */
+static void fifo_pop(struct iotarget_gate *gate, struct held *held)
+{
+	lockdep_assert_held(&gate->lock);
+	held->bio = bio_list_pop(&gate->bios);
+	if (!held->bio) {
+		held->unit = list_first_entry(&gate->pended,
+					      struct iotarget_unit, node);
+		list_del_init(&held->unit->node);
+		WRITE_ONCE(held->unit->where, IOTARGET_AT_NONE);
+		gate->bios = held->unit->bios;
+	}
+	gate->nr_pended--;
+	if (gate->left)
+		gate->left--;
+}
+
 /*
- * Take the next unit off the FIFO, with its reference.  The word is live and
- * so is the reference, both under the lock, so the get can't fail: there is no
- * such thing as a unit that has to go back to the head.
+ * Take the next unit or bio off the FIFO, with its reference.  The word is live
+ * and so is the reference, both under the lock, so the get can't fail: there is
+ * no such thing as a unit that has to go back to the head.
  */
-static struct iotarget_unit *fifo_next(struct iotarget_inst *inst, bool *opened)
+static bool fifo_next(struct iotarget_inst *inst, struct held *held,
+		      bool *opened)
 {
 	struct iotarget_gate *gate = &inst->target->gate;
-	struct iotarget_unit *unit;
 
 	if (rcu_access_pointer(gate->inst) != inst ||
 	    !iotarget_word_live(gate->word) ||
 	    READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
-		return NULL;
+		return false;
 
-	unit = list_first_entry_or_null(&gate->pended, struct iotarget_unit,
-					node);
 	if (gate->word == IOTARGET_W_DRAINING &&
-	    (!unit || (unit->seq > gate->mark && !gate->extra--))) {
+	    (!gate->nr_pended || (!gate->left && !gate->extra--))) {
 		iotarget_gate_drained(gate);
 		*opened = true;
 	}
-	if (!unit || WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref)))
-		return NULL;
-	list_del_init(&unit->node);
-	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
-	gate->nr_pended--;
-	count_out(inst, unit);
+	if (!gate->nr_pended || WARN_ON_ONCE(!percpu_ref_tryget_live(&inst->ref)))
+		return false;
+	fifo_pop(gate, held);
+	held->pass.inst = inst;
+	held->pass.epoch = count_out(inst);
+	if (held->unit) {
+		held->unit->inst = inst;
+		held->unit->epoch = held->pass.epoch;
+	}
 	inst->draining = true;
-	return unit;
+	return true;
 }
 
 /* From the FIFO and of what was handed off in turn: neither starves the other. */
-static struct iotarget_unit *drain_next(struct iotarget_inst *inst,
-					bool *opened)
+static bool drain_next(struct iotarget_inst *inst, struct held *held,
+		       bool *opened)
 {
 	struct iotarget_gate *gate = &inst->target->gate;
 	const bool fifo_first = !inst->draining;
-	struct iotarget_unit *unit;
+	bool found = false;
 
 	*opened = false;
+	*held = (struct held){ };
 	spin_lock_irq(&gate->lock);
 	inst->draining = false;
-	unit = fifo_first ? fifo_next(inst, opened) : handoff_next(inst);
-	if (!unit)
-		unit = fifo_first ? handoff_next(inst) :
-				    fifo_next(inst, opened);
+	if (fifo_first)
+		found = fifo_next(inst, held, opened);
+	if (!found) {
+		held->unit = handoff_next(inst);
+		found = held->unit;
+	}
+	if (!found && !fifo_first)
+		found = fifo_next(inst, held, opened);
 	spin_unlock_irq(&gate->lock);
-	return unit;
+	return found;
 }
 
 /**
@@ -520,26 +647,47 @@ void iotarget_drain(struct work_struct *work)
 						  drain);
 	struct iotarget *target = inst->target;
 	unsigned int noio = memalloc_noio_save();
-	struct iotarget_unit *unit;
-	bool opened;
+	struct held held;
+	bool opened, found;
 
 	for (;;) {
-		unit = drain_next(inst, &opened);
+		found = drain_next(inst, &held, &opened);
 		if (opened)
 			iotarget_hook(IOTARGET_HOOK_GATE_DRAINED, inst);
-		if (!unit)
+		if (!found)
 			break;
-		iotarget_hook(IOTARGET_HOOK_GATE_DRAIN, unit);
-		if (unit->flags & IOTARGET_UNIT_PINNED) {
-			/* Now the instance keeps both. */
-			unit->flags &= ~IOTARGET_UNIT_PINNED;
+		iotarget_hook(IOTARGET_HOOK_GATE_DRAIN, held.unit);
+		/* What kept target and owner while held: now the instance does. */
+		if (!held.unit) {
 			iotarget_gate_unpin(target);
+			iotarget_forward_drained(&held.pass, held.bio);
+		} else {
+			if (held.unit->flags & IOTARGET_UNIT_PINNED) {
+				held.unit->flags &= ~IOTARGET_UNIT_PINNED;
+				iotarget_gate_unpin(target);
+			}
+			iotarget_unit_submit(held.unit);
 		}
-		iotarget_request_submit(unit);
 		cond_resched();
 	}
 	memalloc_noio_restore(noio);
 	iotarget_inst_put(inst);
+}
+
+/* Take a held unit out; the bios behind it stay in their place. */
+static void unpend(struct iotarget_gate *gate, struct iotarget_unit *unit)
+{
+	struct bio_list *before = &gate->bios;
+
+	lockdep_assert_held(&gate->lock);
+	if (!list_is_first(&unit->node, &gate->pended))
+		before = &list_prev_entry(unit, node)->bios;
+	bio_list_merge(before, &unit->bios);
+	list_del_init(&unit->node);
+	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+	gate->nr_pended--;
+	if (unit->seq <= gate->mark && gate->left)
+		gate->left--;
 }
 
 /**
@@ -558,9 +706,7 @@ bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit)
 
 	spin_lock_irqsave(&gate->lock, flags);
 	if (unit->where == IOTARGET_AT_PENDED) {
-		list_del_init(&unit->node);
-		WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
-		gate->nr_pended--;
+		unpend(gate, unit);
 		gate->nr_failing++;
 		mine = true;
 	} else if (unit->where == IOTARGET_AT_HANDOFF) {
@@ -585,7 +731,8 @@ void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit)
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	pin(target, unit);
+	pin(target);
+	unit->flags |= IOTARGET_UNIT_PINNED;
 	gate->nr_failing++;
 	spin_unlock_irqrestore(&gate->lock, flags);
 }

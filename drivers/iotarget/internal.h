@@ -73,6 +73,7 @@ enum iotarget_unit_where {
 #define IOTARGET_UNIT_ATOMIC	BIT(2)	/* only the worker may submit it */
 #define IOTARGET_UNIT_NOWAIT	BIT(3)	/* refuse rather than hold */
 #define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent or inst->asked */
+#define IOTARGET_UNIT_BIO	BIT(5)	/* of an iotarget_bio, not a request */
 
 /* Bits of a request. */
 enum {
@@ -106,10 +107,12 @@ enum iotarget_req_state {
  * @flags: IOTARGET_GATE_*: shut to direct sends, whatever the ref says    (F)
  * @lock: guards the state word and the FIFO
  * @word: the state: the truth that the reconciler makes real              (L)
- * @pended: the FIFO of held units                                         (L)
- * @nr_pended: units in @pended                                            (L)
- * @seq: the last number given to a pended unit                            (L)
+ * @pended: the FIFO of held units; each has the bios behind it            (L)
+ * @bios: held bios that are before the first of @pended                   (L)
+ * @nr_pended: units and bios that are held                                (L)
+ * @seq: the last number given to a pended unit or bio                     (L)
  * @mark: the drain must submit up to this number before it lets go        (L)
+ * @left: how many of those there are                                      (L)
  * @extra: later arrivals that the drain may still take                    (L)
  * @starts: starts so far; a waiting stop that sees it move gives up       (L)
  * @opens: opens begun or abandoned; names the one that is under way       (L)
@@ -127,9 +130,11 @@ struct iotarget_gate {
 	spinlock_t		lock ____cacheline_aligned_in_smp;
 	enum iotarget_word	word;
 	struct list_head	pended;
+	struct bio_list		bios;
 	u64			nr_pended;
 	u64			seq;
 	u64			mark;
+	u64			left;
 	unsigned int		extra;
 	u64			starts;
 	u64			opens;
@@ -150,6 +155,7 @@ struct iotarget_gate {
  * @priv: the owner's                                                      (C)
  * @dev: the owner's device, or NULL                                       (C)
  * @refs: users, open instances, opens under way, pended units             (A)
+ * @account: forwarded bios count in the statistics of their disk          (C)
  * @limbo_max: bytes that timed synchronous calls may hold                 (C)
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
@@ -165,6 +171,7 @@ struct iotarget {
 	void			*priv;
 	struct device		*dev;
 	struct kref		refs;
+	bool			account;
 	u32			limbo_max;
 	atomic_long_t		bounce_bytes;
 	atomic_long_t		limbo;
@@ -198,6 +205,8 @@ struct iotarget_counts {
  * @ops: the backend                                                       (C)
  * @target: a reference                                                    (C)
  * @backend: the backend's own data                                        (C)
+ * @bdev: the block device, if that's what it is                           (C)
+ * @clones: for forwarded bios, with struct iotarget_forward before each   (C)
  * @ignored: sends past the target's state, and one until the close        (A)
  * @ref_state: what @ref is                           (L, and the confirmation)
  * @detached: the target has let go of it                                  (L)
@@ -227,6 +236,8 @@ struct iotarget_inst {
 	const struct iotarget_backend_ops *ops;
 	struct iotarget		*target;
 	void			*backend;
+	struct block_device	*bdev;
+	struct bio_set		*clones;
 
 	refcount_t		ignored ____cacheline_aligned_in_smp;
 	enum iotarget_ref_state	ref_state;
@@ -272,7 +283,8 @@ struct iotarget_open {
 /**
  * struct iotarget_backend_ops - a kind of device
  * @name: for logs
- * @open: open it and set inst->backend.  In the open worker; may block.
+ * @open: open it and set inst->backend, and inst->bdev and inst->clones for a
+ *	block device.  In the open worker; may block.
  * @release: undo @open.  Nothing is in flight.  In a worker; may block.
  * @check: may this request be sent here?  Any context.  -EINVAL, -ERANGE,
  *	-EOVERFLOW, -EACCES.
@@ -281,7 +293,6 @@ struct iotarget_open {
  * @cancel: ask the device to give a request back, if it has it; must not
  *	sleep.  A backend that can't leaves it NULL.
  * @info: fill in what is known of the device.  Any context.
- * @bdev: the block device, if that's what it is
  */
 struct iotarget_backend_ops {
 	const char		*name;
@@ -291,7 +302,6 @@ struct iotarget_backend_ops {
 	void (*submit)(struct iotarget_inst *inst, struct iotarget_request *req);
 	void (*cancel)(struct iotarget_inst *inst, struct iotarget_request *req);
 	void (*info)(struct iotarget_inst *inst, struct iotarget_info *info);
-	struct block_device *(*bdev)(struct iotarget_inst *inst);
 };
 
 /**
@@ -308,6 +318,24 @@ struct iotarget_change {
 	u64			opens;
 };
 
+/**
+ * struct iotarget_pass - what a bio that passed the gate has to give back
+ * @inst: the instance
+ * @epoch: the slot in which it was counted
+ * @flags: IOTARGET_UNIT_*
+ */
+struct iotarget_pass {
+	struct iotarget_inst	*inst;
+	u8			epoch;
+	u8			flags;
+};
+
+/* What was taken off the FIFO to be failed, in order. */
+struct iotarget_failing {
+	struct bio_list		bios;	/* before the first unit */
+	struct list_head	units;
+};
+
 /* What became of a unit at the gate. */
 enum iotarget_enter {
 	IOTARGET_ENTERED,	/* unit->inst is set: submit it */
@@ -320,6 +348,10 @@ void iotarget_gate_init(struct iotarget_gate *gate);
 void iotarget_gate_exit(struct iotarget_gate *gate);
 enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 					struct iotarget_unit *unit, int *error);
+enum iotarget_enter iotarget_gate_enter_bio(struct iotarget *target,
+					    struct bio *bio,
+					    struct iotarget_pass *pass,
+					    int *error);
 void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 			 unsigned int flags);
 void iotarget_gate_put_ignored(struct iotarget_inst *inst);
@@ -378,6 +410,29 @@ void iotarget_unit_cancel_sent(struct iotarget_inst *inst,
 void iotarget_request_settle(struct iotarget_request *req);
 void iotarget_request_timeout(struct timer_list *timer);
 
+/* bio.c */
+
+/**
+ * struct iotarget_forward - a clone of a forwarded bio, on its way
+ * @pass: of the gate
+ * @counted: in the statistics of the upper disk
+ * @start: when, for them
+ * @upper: the bio that was forwarded
+ * @clone: the one that is sent
+ */
+struct iotarget_forward {
+	struct iotarget_pass	pass;
+	bool			counted;
+	unsigned long		start;
+	struct bio		*upper;
+	struct bio		clone;
+};
+
+void iotarget_bio_submit(struct iotarget_unit *unit);
+void iotarget_bio_fail(struct iotarget *target, struct iotarget_unit *unit);
+void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio);
+void iotarget_forward_fail(struct iotarget *target, struct bio *bio);
+
 /* reqmem.c */
 void iotarget_request_release(struct iotarget_request *req);
 int iotarget_requests_init(void);
@@ -433,6 +488,7 @@ void iotarget_lower_identify(struct block_device *bdev,
 			     struct iotarget_identity *id);
 
 /* block.c */
+enum iotarget_outcome iotarget_block_outcome(blk_status_t status);
 extern const struct iotarget_backend_ops iotarget_block_ops;
 
 /* main.c */
@@ -463,6 +519,24 @@ static inline struct iotarget_request *
 unit_to_request(const struct iotarget_unit *unit)
 {
 	return container_of(unit, struct iotarget_request, unit);
+}
+
+/* A unit is a request's or a bio's; two kinds need no table of functions. */
+static inline void iotarget_unit_submit(struct iotarget_unit *unit)
+{
+	if (unit->flags & IOTARGET_UNIT_BIO)
+		iotarget_bio_submit(unit);
+	else
+		iotarget_request_submit(unit);
+}
+
+static inline void iotarget_unit_fail(struct iotarget *target,
+				      struct iotarget_unit *unit)
+{
+	if (unit->flags & IOTARGET_UNIT_BIO)
+		iotarget_bio_fail(target, unit);
+	else
+		iotarget_request_fail(target, unit);
 }
 
 #endif /* _IOTARGET_INTERNAL_H */

@@ -150,6 +150,8 @@ bool iotarget_unit_cancelled(const struct iotarget_unit *unit)
 	const unsigned long mask = BIT(IOTARGET_REQ_LATCH) |
 				   BIT(IOTARGET_REQ_TIMED_OUT);
 
+	if (unit->flags & IOTARGET_UNIT_BIO)
+		return false;
 	return READ_ONCE(unit_to_request(unit)->bits) & mask;
 }
 

@@ -122,7 +122,7 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 		pr_warn_ratelimited("iotarget: create refused: bad name\n");
 		return ERR_PTR(-EINVAL);
 	}
-	if (params->flags || memchr_inv(params->reserved, 0,
+	if (params->flags & ~IOTARGET_CREATE_ACCOUNT_BIOS || memchr_inv(params->reserved, 0,
 					sizeof(params->reserved)) ||
 	    (params->ops && memchr_inv(params->ops->reserved, 0,
 				       sizeof(params->ops->reserved)))) {
@@ -140,6 +140,7 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 	target->ops = params->ops ?: &no_ops;
 	target->priv = params->priv;
 	target->dev = get_device(params->owner);
+	target->account = params->flags & IOTARGET_CREATE_ACCOUNT_BIOS;
 	target->limbo_max = params->limbo_bytes ?: IOTARGET_LIMBO_BYTES;
 	kref_init(&target->refs);
 	INIT_WORK(&target->release_work, target_release_work);
@@ -547,7 +548,7 @@ struct block_device *iotarget_get_bdev(struct iotarget *target)
 	inst = target ? iotarget_inst_hold(target) : NULL;
 	if (!inst)
 		return NULL;
-	bdev = inst->ops->bdev ? inst->ops->bdev(inst) : NULL;
+	bdev = inst->bdev;
 	if (bdev)
 		get_device(&bdev->bd_device);
 	iotarget_inst_unhold(inst);

@@ -25,6 +25,7 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 {
 	lockdep_assert_held(&gate->lock);
 	gate->mark = gate->seq;
+	gate->left = gate->nr_pended;
 	gate->extra = IOTARGET_DRAIN_EXTRA;
 	gate->starts++;
 	inst->cancel_sent = false;
@@ -33,7 +34,7 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 	/* If it was never killed, or not yet, there may be nothing to do. */
 	if (READ_ONCE(inst->ref_state) != IOTARGET_REF_LIVE)
 		return;
-	if (list_empty(&gate->pended) && !inst->draining)
+	if (!gate->nr_pended && !inst->draining)
 		iotarget_gate_drained(gate);
 	else
 		iotarget_inst_kick(inst, inst->wq, &inst->drain);
@@ -41,7 +42,8 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 
 /* The actions on the state, all at one instant. */
 static void act_locked(struct iotarget_gate *gate, u16 actions,
-		       struct iotarget_inst *inst, struct list_head *failing)
+		       struct iotarget_inst *inst,
+		       struct iotarget_failing *failing)
 {
 	struct iotarget_unit *unit;
 
@@ -61,7 +63,9 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_FAIL_PENDED) {
 		list_for_each_entry(unit, &gate->pended, node)
 			WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
-		list_splice_init(&gate->pended, failing);
+		list_splice_init(&gate->pended, &failing->units);
+		bio_list_merge(&failing->bios, &gate->bios);
+		bio_list_init(&gate->bios);
 		gate->nr_failing += gate->nr_pended;
 		gate->nr_pended = 0;
 	}
@@ -76,17 +80,30 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 		set_mark(gate, inst);
 }
 
+static void fail_bios(struct iotarget *target, struct bio_list bios)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(&bios)))
+		iotarget_forward_fail(target, bio);
+}
+
 /* Fail what was taken off the FIFO; each may be freed by its callback. */
-static void fail_pended(struct iotarget *target, struct list_head *failing)
+static void fail_pended(struct iotarget *target, struct iotarget_failing *failing)
 {
 	struct iotarget_unit *unit;
+	struct bio_list bios;
 
-	if (!list_empty(failing))
-		iotarget_hook(IOTARGET_HOOK_GATE_FAIL, target);
-	while ((unit = list_first_entry_or_null(failing, struct iotarget_unit,
-						node))) {
+	if (bio_list_empty(&failing->bios) && list_empty(&failing->units))
+		return;
+	iotarget_hook(IOTARGET_HOOK_GATE_FAIL, target);
+	fail_bios(target, failing->bios);
+	while ((unit = list_first_entry_or_null(&failing->units,
+						struct iotarget_unit, node))) {
 		list_del_init(&unit->node);
-		iotarget_request_fail(target, unit);
+		bios = unit->bios;
+		iotarget_unit_fail(target, unit);
+		fail_bios(target, bios);
 	}
 }
 
@@ -119,7 +136,10 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 	struct iotarget_gate *gate = &target->gate;
 	const struct iotarget_rule *rule;
 	struct iotarget_inst *inst;
-	LIST_HEAD(failing);
+	struct iotarget_failing failing = {
+		.bios = BIO_EMPTY_LIST,
+		.units = LIST_HEAD_INIT(failing.units),
+	};
 	unsigned long flags;
 	int ret;
 

@@ -28,6 +28,7 @@ struct block_device;
 struct device;
 struct file;
 struct iotarget;
+struct iotarget_bio;
 struct iotarget_inst;
 struct iotarget_request;
 struct module;
@@ -122,6 +123,17 @@ struct iotarget_wait_report {
 };
 
 /**
+ * enum iotarget_bio_verdict - what becomes of a forwarded bio that is back
+ * @IOTARGET_BIO_END: it completes
+ * @IOTARGET_BIO_AGAIN: it is sent once more, behind what is held; if the target
+ *	accepts nothing any more, it completes after all
+ */
+enum iotarget_bio_verdict {
+	IOTARGET_BIO_END,
+	IOTARGET_BIO_AGAIN,
+};
+
+/**
  * struct iotarget_ops - what the owner of a target supplies; all optional
  * @owner: the module of these functions and of the completion callbacks; it is
  *	pinned while the target is open and while a request is held or sent
@@ -129,18 +141,32 @@ struct iotarget_wait_report {
  *	the owner can drain its own way.  Process context.
  * @destroy: called once when the last reference is gone.  Process context; the
  *	target is not usable any more.
+ * @end_bio: called for each bio that was given to iotarget_forward_bio(), but
+ *	not for one that was sent and forgotten, before it completes; may
+ *	change the status, and may have the bio sent again.  Any context, hard
+ *	interrupt included.
  */
 struct iotarget_ops {
 	struct module	*owner;
 	void		(*cleanup)(struct iotarget *target);
 	void		(*destroy)(void *priv);
+	enum iotarget_bio_verdict
+			(*end_bio)(struct iotarget *target, struct bio *bio,
+				   blk_status_t *status,
+				   enum iotarget_outcome outcome);
 	/* private: */
-	unsigned long	reserved[4];
+	unsigned long	reserved[3];
 };
+
+/*
+ * Options of iotarget_create().  Forwarded bios are counted in the statistics
+ * of the disk that they were sent to, from the gate to their completion.
+ */
+#define IOTARGET_CREATE_ACCOUNT_BIOS	0x1
 
 /**
  * struct iotarget_create_params - how to make a target
- * @flags: must be 0
+ * @flags: IOTARGET_CREATE_* flags
  * @limbo_bytes: how many bytes of memory the timed synchronous calls of this
  *	target may hold, those whose deadline passed while the device still
  *	sat on them ("limbo") included; 0 means 4 MiB
@@ -410,6 +436,7 @@ struct iotarget_unit {
 	struct list_head	node;	/* pended FIFO, or the sent list */
 	struct iotarget_inst	*inst;	/* what it was sent on; NULL: never sent */
 	u64			seq;	/* its place in the order of pending */
+	struct bio_list		bios;	/* forwarded bios held behind it */
 	u8			where;	/* enum iotarget_unit_where */
 	u8			epoch;
 	u8			flags;
@@ -451,6 +478,34 @@ struct iotarget_request {
 };
 
 /**
+ * typedef iotarget_bio_complete_fn - a bio of the caller's own has completed
+ * @target: where it was sent
+ * @tb: the bio; bi_status is set, and the callback may free it
+ *
+ * Called exactly once for each accepted iotarget_send_bio(), in any context.
+ */
+typedef void iotarget_bio_complete_fn(struct iotarget *target,
+				      struct iotarget_bio *tb);
+
+/**
+ * struct iotarget_bio - a bio of the caller's own, with its tracking
+ * @bio: the bio; to be filled in after iotarget_bio_init(), but for its device,
+ *	its end_io and its private pointer
+ *
+ * To be embedded in the caller's structure for one I/O.  Sending it allocates
+ * nothing, be it held or not.
+ */
+struct iotarget_bio {
+	/* private: */
+	struct iotarget_unit	unit;
+	struct iotarget		*target;
+	iotarget_bio_complete_fn *complete;
+	u8			outcome;
+	/* public: */
+	struct bio		bio;
+};
+
+/**
  * struct iotarget_result - what a one-call transfer did
  * @outcome: what is known of what follows the first @bytes, or of the whole if
  *	it succeeded; with a status of -ETIMEDOUT and %IOTARGET_UNKNOWN the
@@ -475,6 +530,7 @@ struct iotarget_abi {
 	u32	request_size;
 	u32	send_size;
 	u32	info_size;
+	u32	bio_size;
 };
 
 #define IOTARGET_ABI_INIT { \
@@ -486,6 +542,7 @@ struct iotarget_abi {
 	.request_size	= sizeof(struct iotarget_request), \
 	.send_size	= sizeof(struct iotarget_send_params), \
 	.info_size	= sizeof(struct iotarget_info), \
+	.bio_size	= sizeof(struct iotarget_bio), \
 }
 
 /* target.c */
@@ -558,6 +615,16 @@ size_t iotarget_request_bytes(const struct iotarget_request *req);
 enum iotarget_outcome iotarget_request_outcome(const struct iotarget_request *req);
 enum iotarget_req_type iotarget_request_type(const struct iotarget_request *req);
 u64 iotarget_request_pos(const struct iotarget_request *req);
+
+/* bio.c */
+void iotarget_bio_init(struct iotarget_bio *tb, struct bio_vec *table,
+		       unsigned short max_vecs, blk_opf_t opf,
+		       iotarget_bio_complete_fn *complete);
+int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,
+		      u32 flags);
+bool iotarget_cancel_bio(struct iotarget_bio *tb);
+enum iotarget_outcome iotarget_bio_outcome(const struct iotarget_bio *tb);
+void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags);
 
 /* sync.c */
 int iotarget_read(struct iotarget *target, void *data, size_t len, u64 pos,

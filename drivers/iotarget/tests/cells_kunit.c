@@ -178,7 +178,7 @@ enum {
  * @late_gate: where opens of @late wait
  * @submit_gate: where the drain worker gets stuck
  * @opener: the thread that opens
- * @deleter: a delete was carried out
+ * @deleted: a delete was carried out
  */
 struct cells {
 	struct iotarget		*target;

@@ -298,7 +298,7 @@ struct iotarget *fake_target(const char *name)
 }
 
 /* Let the freeing of instances and targets come to its end. */
-static void fake_settle_all(void)
+void fake_settle_all(void)
 {
 	rcu_barrier();
 	flush_workqueue(iotarget_fast_wq);

@@ -126,6 +126,7 @@ int fake_req_send_flags(struct iotarget *target, struct fake_req *fr,
 			u32 flags);
 struct iotarget *fake_target(const char *name);
 void fake_settle(struct iotarget *target);
+void fake_settle_all(void);
 void fake_call_start(struct fake_call *call, int (*fn)(void *arg), void *arg);
 int fake_call_wait(struct fake_call *call);
 

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bios: what a stacked driver passes down through the same gate as requests.
+ *
+ * There are two kinds.  A bio of the caller's own is part of a struct
+ * iotarget_bio, which has room for all the tracking: sending it allocates
+ * nothing.  A bio that came to the caller from above belongs to somebody else,
+ * down to its end_io and private fields.  While the gate is shut it is held by
+ * its bi_next alone, and when it has passed, a clone of it is sent that carries
+ * the tracking.  The clone is made with the device that it goes to, so that it
+ * keeps the cgroup of the one who submitted the bio, whoever sends it on.
+ *
+ * There is one clone for each bio, made after the gate and freed before the bio
+ * completes, and each open instance has a bioset of its own.  So whoever waits
+ * for a clone waits for bios that are with the device, never for one that waits
+ * in current->bio_list behind us, and no rescuer is needed.
+ *
+ * As with requests, what was sent is counted until the completion of the upper
+ * bio has run: when a waiting stop returns, all of them are over.
+ *
+ * Context: sending as submit_bio(), which may sleep; completions in any, hard
+ * irq included.  Locks: none of its own.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/export.h>
+#include <trace/events/block.h>
+
+#include "internal.h"
+
+#define FORWARD_ALL	(IOTARGET_SEND_IGNORE_STATE | \
+			 IOTARGET_SEND_AND_FORGET | IOTARGET_SEND_ATOMIC)
+#define OWN_ALL		(IOTARGET_SEND_IGNORE_STATE | IOTARGET_SEND_ATOMIC | \
+			 IOTARGET_SEND_NOWAIT)
+
+static unsigned int unit_flags(u32 flags)
+{
+	return (flags & IOTARGET_SEND_IGNORE_STATE ? IOTARGET_UNIT_IGNORE : 0) |
+	       (flags & IOTARGET_SEND_ATOMIC ? IOTARGET_UNIT_ATOMIC : 0) |
+	       (flags & IOTARGET_SEND_NOWAIT ? IOTARGET_UNIT_NOWAIT : 0);
+}
+
+/* Zones are not understood yet, nor is waiting for a completion by polling. */
+static bool not_supported(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_POLLED || op_is_zone_mgmt(bio_op(bio)) ||
+	       bio_op(bio) == REQ_OP_ZONE_APPEND;
+}
+
+/* -- bios of somebody else ------------------------------------------------- */
+
+static void end_upper(struct iotarget *target, struct bio *upper,
+		      blk_status_t status)
+{
+	if (unlikely(status))
+		upper->bi_status = status;
+	lock_map_acquire_read(&target->gate.map);
+	bio_endio(upper);
+	lock_map_release(&target->gate.map);
+}
+
+/* Behind what is held, for a worker.  False if nothing is accepted any more. */
+static bool send_again(struct iotarget *target, struct bio *upper)
+{
+	struct iotarget_pass pass = { .flags = IOTARGET_UNIT_ATOMIC };
+	int error;
+
+	return iotarget_gate_enter_bio(target, upper, &pass, &error) ==
+	       IOTARGET_HELD;
+}
+
+/* It is back, or never left: the owner's word, then that of its submitter. */
+static void finish_upper(struct iotarget *target, struct bio *upper,
+			 blk_status_t status, enum iotarget_outcome outcome)
+{
+	if (target->ops->end_bio &&
+	    target->ops->end_bio(target, upper, &status, outcome) ==
+	    IOTARGET_BIO_AGAIN && send_again(target, upper))
+		return;
+	end_upper(target, upper, status);
+}
+
+static void forward_end_io(struct bio *clone)
+{
+	struct iotarget_forward *fwd = container_of(clone,
+						    struct iotarget_forward,
+						    clone);
+	const struct iotarget_pass pass = fwd->pass;
+	const blk_status_t status = clone->bi_status;
+	struct bio *upper = fwd->upper;
+
+	if (fwd->counted)
+		bio_end_io_acct(upper, fwd->start);
+	bio_put(clone);
+	finish_upper(pass.inst->target, upper, status,
+		     iotarget_block_outcome(status));
+	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
+}
+
+/* It passed the gate and can't go on. */
+static void forward_failed(const struct iotarget_pass *pass, struct bio *bio,
+			   blk_status_t status)
+{
+	finish_upper(pass->inst->target, bio, status, IOTARGET_NEVER_SENT);
+	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
+}
+
+static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
+{
+	const bool nowait = bio->bi_opf & REQ_NOWAIT;
+	struct iotarget_inst *inst = pass->inst;
+	struct iotarget_forward *fwd;
+	struct bio *clone;
+
+	if (WARN_ON_ONCE(!inst->bdev)) {
+		forward_failed(pass, bio, BLK_STS_NOTSUPP);
+		return;
+	}
+	clone = bio_alloc_clone(inst->bdev, bio, nowait ? GFP_NOWAIT : GFP_NOIO,
+				inst->clones);
+	if (unlikely(!clone)) {
+		forward_failed(pass, bio, nowait ? BLK_STS_AGAIN :
+						   BLK_STS_RESOURCE);
+		return;
+	}
+	fwd = container_of(clone, struct iotarget_forward, clone);
+	fwd->pass = *pass;
+	fwd->upper = bio;
+	fwd->counted = inst->target->account &&
+		       blk_queue_io_stat(bdev_get_queue(bio->bi_bdev));
+	if (fwd->counted)
+		fwd->start = bio_start_io_acct(bio);
+	clone->bi_end_io = forward_end_io;
+	trace_block_bio_remap(clone, bio->bi_bdev->bd_dev,
+			      bio->bi_iter.bi_sector);
+	submit_bio_noacct(clone);
+}
+
+/**
+ * iotarget_forward_drained - send a forwarded bio that was held
+ * @pass: of the gate
+ * @bio: the bio
+ *
+ * Context: the drain worker.
+ */
+void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio)
+{
+	if (unlikely(READ_ONCE(pass->inst->detached)))
+		forward_failed(pass, bio, BLK_STS_OFFLINE);
+	else
+		forward_submit(pass, bio);
+}
+
+/**
+ * iotarget_forward_fail - complete a held bio that was taken off the FIFO
+ * @target: the target
+ * @bio: the bio
+ *
+ * Context: any.
+ */
+void iotarget_forward_fail(struct iotarget *target, struct bio *bio)
+{
+	finish_upper(target, bio, BLK_STS_OFFLINE, IOTARGET_NEVER_SENT);
+	iotarget_gate_failed(target);
+}
+
+/* The gate said no.  Nothing of the target was ever promised for it. */
+static void forward_refused(struct iotarget *target, struct bio *bio, int error)
+{
+	blk_status_t status = BLK_STS_OFFLINE;
+
+	if (error == -EAGAIN)	/* or it was only a guess, and a miss is fine */
+		status = bio->bi_opf & REQ_NOWAIT ? BLK_STS_AGAIN :
+						    BLK_STS_IOERR;
+	if (status == BLK_STS_AGAIN)
+		bio_set_flag(bio, BIO_QUIET);
+	finish_upper(target, bio, status, IOTARGET_NEVER_SENT);
+}
+
+/* Remapped: the device's driver completes the bio, and we hear nothing of it. */
+static void forward_and_forget(const struct iotarget_pass *pass,
+			       struct bio *bio)
+{
+	const dev_t dev = bio->bi_bdev->bd_dev;
+
+	bio_set_dev(bio, pass->inst->bdev);
+	trace_block_bio_remap(bio, dev, bio->bi_iter.bi_sector);
+	submit_bio_noacct(bio);
+	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
+}
+
+static const char *bad_forward(struct iotarget *target, const struct bio *bio,
+			       u32 flags)
+{
+	if (flags & ~FORWARD_ALL)
+		return "unknown flag";
+	if (flags & IOTARGET_SEND_ATOMIC &&
+	    flags & IOTARGET_SEND_IGNORE_STATE)
+		return "atomic and past the state";
+	if (not_supported(bio))
+		return "polled or zoned";
+	return NULL;
+}
+
+/**
+ * iotarget_forward_bio - pass a bio on that came from above
+ * @target: the target
+ * @bio: the bio, as the driver's submit_bio() got it; sector and length are
+ *	those on the target's device
+ * @flags: 0 or more of:
+ *	%IOTARGET_SEND_IGNORE_STATE: pass a stopped or purged target;
+ *	%IOTARGET_SEND_AND_FORGET: only remap the bio, if the gate is open; its
+ *	completion is neither tracked nor told to the owner.  One that has to
+ *	be held is forwarded like any other in the end;
+ *	%IOTARGET_SEND_ATOMIC: the caller may not sleep, a worker submits
+ *
+ * The bio completes, always and once, maybe inside this call: as the device
+ * says; or with %BLK_STS_OFFLINE if the target is closed, purged or deleted, or
+ * becomes so while the bio is held; with %BLK_STS_AGAIN or %BLK_STS_IOERR
+ * instead of being held if it is %REQ_NOWAIT or %REQ_RAHEAD; with
+ * %BLK_STS_NOTSUPP if it is polled or for zones.  While it is held nothing is
+ * allocated.  What is longer than the device takes is split below.  Operation,
+ * flags, priority, hints, integrity and encryption go along, and so does the
+ * cgroup of the submitter.
+ *
+ * KMDF: WdfRequestFormatRequestUsingCurrentType and WdfRequestSend to the local
+ * I/O target.
+ *
+ * Context: as submit_bio(); any with %IOTARGET_SEND_ATOMIC.
+ */
+void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags)
+{
+	struct iotarget_pass pass = { .flags = unit_flags(flags) };
+	const char *bad;
+	int error;
+
+	bad = unlikely(flags || not_supported(bio)) ?
+	      bad_forward(target, bio, flags) : NULL;
+	if (unlikely(bad)) {
+		iotarget_warn(target, "bio refused: %s\n", bad);
+		finish_upper(target, bio, BLK_STS_NOTSUPP, IOTARGET_NEVER_SENT);
+		return;
+	}
+	if (bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD))
+		pass.flags |= IOTARGET_UNIT_NOWAIT;
+
+	switch (iotarget_gate_enter_bio(target, bio, &pass, &error)) {
+	case IOTARGET_ENTERED:
+		if (unlikely(flags & IOTARGET_SEND_AND_FORGET))
+			forward_and_forget(&pass, bio);
+		else
+			forward_submit(&pass, bio);
+		break;
+	case IOTARGET_HELD:
+		break;
+	case IOTARGET_REFUSED:
+		forward_refused(target, bio, error);
+		break;
+	}
+}
+EXPORT_SYMBOL_GPL(iotarget_forward_bio);
+
+/* -- bios of the caller's own ---------------------------------------------- */
+
+static struct iotarget_bio *unit_to_bio(struct iotarget_unit *unit)
+{
+	return container_of(unit, struct iotarget_bio, unit);
+}
+
+static void own_finish(struct iotarget_bio *tb, enum iotarget_outcome outcome)
+{
+	const unsigned int uflags = tb->unit.flags;
+	const unsigned int epoch = tb->unit.epoch;
+	struct iotarget_inst *inst = tb->unit.inst;
+	struct iotarget *target = tb->target;
+
+	tb->outcome = outcome;
+	tb->unit.inst = NULL;
+	WRITE_ONCE(tb->unit.where, IOTARGET_AT_NONE);
+	lock_map_acquire_read(&target->gate.map);
+	tb->complete(target, tb);
+	lock_map_release(&target->gate.map);
+	/* Its memory may be gone. */
+	if (inst)
+		iotarget_gate_leave(inst, epoch, uflags);
+	else
+		iotarget_gate_failed(target);
+}
+
+static void own_fail(struct iotarget_bio *tb, blk_status_t status)
+{
+	tb->bio.bi_status = status;
+	own_finish(tb, IOTARGET_NEVER_SENT);
+}
+
+static void own_end_io(struct bio *bio)
+{
+	own_finish(container_of(bio, struct iotarget_bio, bio),
+		   iotarget_block_outcome(bio->bi_status));
+}
+
+/**
+ * iotarget_bio_submit - give a bio that passed the gates to the device
+ * @unit: its unit; not to be touched afterwards
+ *
+ * Context: process; may sleep as submit_bio() may.
+ */
+void iotarget_bio_submit(struct iotarget_unit *unit)
+{
+	struct iotarget_bio *tb = unit_to_bio(unit);
+	struct iotarget_inst *inst = unit->inst;
+
+	WRITE_ONCE(unit->where, IOTARGET_AT_SENT);
+	if (unlikely(READ_ONCE(inst->detached) || WARN_ON_ONCE(!inst->bdev))) {
+		own_fail(tb, BLK_STS_OFFLINE);
+		return;
+	}
+	/* Keeps the cgroup that it has, and gives it the submitter's if none. */
+	bio_set_dev(&tb->bio, inst->bdev);
+	tb->bio.bi_end_io = own_end_io;
+	submit_bio(&tb->bio);
+}
+
+/**
+ * iotarget_bio_fail - complete a held bio that was taken off the FIFO
+ * @target: the target
+ * @unit: its unit
+ *
+ * Context: any.
+ */
+void iotarget_bio_fail(struct iotarget *target, struct iotarget_unit *unit)
+{
+	own_fail(unit_to_bio(unit), BLK_STS_OFFLINE);
+}
+
+/**
+ * iotarget_bio_init - prepare a bio of the caller's own
+ * @tb: the bio and its tracking
+ * @table: room for its bio_vecs, or NULL
+ * @max_vecs: how many
+ * @opf: operation and flags
+ * @complete: called when it has completed
+ *
+ * What carries data is added with bio_add_page() and the like, and
+ * ``tb->bio.bi_iter.bi_sector`` is set by the caller.  Before it is sent again,
+ * the caller undoes this with bio_uninit() and begins anew.
+ *
+ * Extension.
+ *
+ * Context: any.
+ */
+void iotarget_bio_init(struct iotarget_bio *tb, struct bio_vec *table,
+		       unsigned short max_vecs, blk_opf_t opf,
+		       iotarget_bio_complete_fn *complete)
+{
+	memset(&tb->unit, 0, sizeof(tb->unit));
+	tb->target = NULL;
+	tb->complete = complete;
+	tb->outcome = IOTARGET_OUTCOME_NONE;
+	bio_init(&tb->bio, NULL, table, max_vecs, opf);
+}
+EXPORT_SYMBOL_GPL(iotarget_bio_init);
+
+/* It will be held: it gets its submitter's cgroup now, a worker has another. */
+static void associate(struct iotarget *target, struct bio *bio)
+{
+	struct iotarget_inst *inst = iotarget_inst_hold(target);
+
+	if (!inst)
+		return;
+	if (inst->bdev)
+		bio_set_dev(bio, inst->bdev);
+	iotarget_inst_unhold(inst);
+}
+
+static enum iotarget_enter own_enter(struct iotarget *target,
+				     struct iotarget_bio *tb, u32 flags,
+				     int *error)
+{
+	const unsigned int uflags = unit_flags(flags) | IOTARGET_UNIT_BIO;
+	enum iotarget_enter ret;
+
+	tb->unit.inst = NULL;
+	if (flags & IOTARGET_SEND_ATOMIC) {
+		associate(target, &tb->bio);
+		tb->unit.flags = uflags;
+		return iotarget_gate_enter(target, &tb->unit, error);
+	}
+	tb->unit.flags = uflags | IOTARGET_UNIT_NOWAIT;
+	ret = iotarget_gate_enter(target, &tb->unit, error);
+	if (ret != IOTARGET_REFUSED || *error != -EAGAIN ||
+	    flags & IOTARGET_SEND_NOWAIT)
+		return ret;
+	associate(target, &tb->bio);
+	tb->unit.flags = uflags;
+	return iotarget_gate_enter(target, &tb->unit, error);
+}
+
+/**
+ * iotarget_send_bio - send a bio of the caller's own
+ * @target: the target
+ * @tb: the bio, prepared by iotarget_bio_init() and filled in
+ * @flags: %IOTARGET_SEND_IGNORE_STATE, %IOTARGET_SEND_ATOMIC,
+ *	%IOTARGET_SEND_NOWAIT, as in iotarget_send()
+ *
+ * After success the bio completes once, maybe before this call returns: by the
+ * callback, with ``tb->bio.bi_status`` set and iotarget_bio_outcome() telling
+ * what is known.  One that is held when the target is purged or closed completes
+ * with %BLK_STS_OFFLINE, never sent.  After an error there is no callback.
+ *
+ * Extension.
+ *
+ * Context: as submit_bio(); any with %IOTARGET_SEND_ATOMIC.
+ * Return: 0; -ESHUTDOWN: closed, purged or deleted; -EAGAIN: it would be held,
+ * and the bio is %REQ_NOWAIT or the flag says not to; -EOPNOTSUPP: polled or
+ * for zones; -EINVAL.
+ */
+int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,
+		      u32 flags)
+{
+	int error;
+
+	if (unlikely(!target || !tb || !tb->complete))
+		return -EINVAL;
+	if (unlikely(flags & ~OWN_ALL ||
+		     (flags & IOTARGET_SEND_NOWAIT && flags & ~IOTARGET_SEND_NOWAIT))) {
+		iotarget_warn(target, "bio refused: bad flags\n");
+		return -EINVAL;
+	}
+	if (unlikely(not_supported(&tb->bio))) {
+		iotarget_warn(target, "bio refused: polled or zoned\n");
+		return -EOPNOTSUPP;
+	}
+	if (tb->bio.bi_opf & REQ_NOWAIT)
+		flags |= IOTARGET_SEND_NOWAIT;
+	tb->target = target;
+	switch (own_enter(target, tb, flags, &error)) {
+	case IOTARGET_ENTERED:
+		iotarget_bio_submit(&tb->unit);
+		return 0;
+	case IOTARGET_HELD:
+		return 0;
+	default:
+		return error;
+	}
+}
+EXPORT_SYMBOL_GPL(iotarget_send_bio);
+
+/**
+ * iotarget_cancel_bio - take back a bio that is held
+ * @tb: the bio; the caller sees to it that its memory stays
+ *
+ * One that is held completes inside this call, with %BLK_STS_IOERR and never
+ * sent.  One that is with the device stays there: it can't be cancelled.
+ *
+ * Extension.
+ *
+ * Context: any.
+ * Return: true if it was held.
+ */
+bool iotarget_cancel_bio(struct iotarget_bio *tb)
+{
+	if (!tb || !tb->target || !iotarget_gate_unpend(tb->target, &tb->unit))
+		return false;
+	own_fail(tb, BLK_STS_IOERR);
+	return true;
+}
+EXPORT_SYMBOL_GPL(iotarget_cancel_bio);
+
+/**
+ * iotarget_bio_outcome - what is known of a bio's effect on the device
+ * @tb: the bio, completed
+ *
+ * Context: any.
+ * Return: the outcome.
+ */
+enum iotarget_outcome iotarget_bio_outcome(const struct iotarget_bio *tb)
+{
+	return tb->outcome;
+}
+EXPORT_SYMBOL_GPL(iotarget_bio_outcome);

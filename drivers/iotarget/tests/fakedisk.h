@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A block device for unit tests of bios: a real disk whose driver keeps what it
+ * is given until the test answers.
+ */
+#ifndef _IOTARGET_TESTS_FAKEDISK_H
+#define _IOTARGET_TESTS_FAKEDISK_H
+
+#include <linux/bio.h>
+#include <linux/spinlock.h>
+
+#include "fake.h"
+
+#define FAKEDISK_SECTORS	2048
+#define FAKEDISK_LOG		64
+
+/**
+ * struct fakedisk - the disk
+ * @disk: registered
+ * @lock: guards what follows
+ * @hold: keep bios instead of answering at once
+ * @held: those that were kept
+ * @submitted: bios it was given
+ * @sectors: where each was, in order; writes and reads only
+ * @opf: likewise, their flags
+ * @last: the last one, to be compared only
+ */
+struct fakedisk {
+	struct gendisk		*disk;
+	spinlock_t		lock;	/* guards what follows */
+	bool			hold;
+	struct bio_list		held;
+	unsigned int		submitted;
+	sector_t		sectors[FAKEDISK_LOG];
+	blk_opf_t		opf[FAKEDISK_LOG];
+	const struct bio	*last;
+};
+
+int fakedisk_make(struct fakedisk *fd);
+void fakedisk_remove(struct fakedisk *fd);
+int fakedisk_open(struct iotarget *target, struct fakedisk *fd);
+bool fakedisk_answer(struct fakedisk *fd, blk_status_t status);
+unsigned int fakedisk_answer_all(struct fakedisk *fd, blk_status_t status);
+
+#endif /* _IOTARGET_TESTS_FAKEDISK_H */
