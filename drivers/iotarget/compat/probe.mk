@@ -26,6 +26,10 @@ ccflags-$(or $(call iotarget-has,blkdev.h,bdev_partno),\
 	     $(call iotarget-has,blk_types.h,bdev_partno)) += \
 	-DIOTARGET_HAS_BDEV_PARTNO
 
+# No header shows since when interrupts may put bios into the per-CPU cache (6.2).
+ccflags-$(shell [ $(VERSION)$(shell printf %03d $(PATCHLEVEL)) -ge 6002 ] && echo y) += \
+	-DIOTARGET_HAS_IRQ_BIO_CACHE
+
 # Symbol namespaces became strings, for exports first and for imports later.
 ifeq ($(call iotarget-has,export.h,stringify.DEFAULT_SYMBOL_NAMESPACE),y)
 iotarget-ns := IOTARGET_1

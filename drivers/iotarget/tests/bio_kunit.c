@@ -257,7 +257,7 @@ static void errors_come_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->outcome, IOTARGET_UNKNOWN);
 }
 
-/* F33, F41, design I5: bios and requests share one FIFO. */
+/* F38, F41: bios and requests share one FIFO. */
 static void held_in_order_with_requests(struct kunit *test)
 {
 	static const u8 want[] = { 0, 1, 2, 3, 4 };
@@ -323,7 +323,7 @@ static void purge_fails_what_is_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->upper[4].status, BLK_STS_OFFLINE);
 }
 
-/* Design I2, REQ_NOWAIT never waits, and a guess is not worth holding. */
+/* REQ_NOWAIT never waits, and a guess is not worth holding. */
 static void nowait_and_readahead_are_not_held(struct kunit *test)
 {
 	stop_leave(test);
@@ -404,7 +404,7 @@ static void forgotten_is_not_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->end_calls, 1);
 }
 
-/* Design I6. */
+/* A waiting stop means quiet, callbacks included (I6). */
 static void stop_waits_for_the_upper_bio(struct kunit *test)
 {
 	struct iotarget_wait_report report;
@@ -471,6 +471,19 @@ static void flush_has_no_data(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->upper[0].ended, 1);
 	KUNIT_EXPECT_EQ(test, b->upper[0].status, BLK_STS_OK);
 	KUNIT_EXPECT_TRUE(test, b->fd.opf[0] & REQ_PREFLUSH);
+}
+
+/* Writeback throttling would make their senders wait. */
+static void requests_are_not_writeback(struct kunit *test)
+{
+	const struct iotarget_buffer buf = iotarget_buf(page_address(b->page),
+							SZ_4K);
+
+	KUNIT_ASSERT_EQ(test, iotarget_format_write(b->target, &b->req, &buf,
+						    0), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_send(b->target, &b->req, NULL), 0);
+	KUNIT_EXPECT_TRUE(test, b->fd.opf[0] & REQ_SYNC);
+	KUNIT_EXPECT_TRUE(test, b->fd.opf[0] & REQ_IDLE);
 }
 
 static void close_with_held_and_sent(struct kunit *test)
@@ -603,6 +616,7 @@ static struct kunit_case bio_cases[] = {
 	KUNIT_CASE(atomic_goes_by_a_worker),
 	KUNIT_CASE(what_is_not_understood_is_refused),
 	KUNIT_CASE(flush_has_no_data),
+	KUNIT_CASE(requests_are_not_writeback),
 	KUNIT_CASE(close_with_held_and_sent),
 	KUNIT_CASE(own_bio_is_sent_itself),
 	KUNIT_CASE(own_bio_is_held),

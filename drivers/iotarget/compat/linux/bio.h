@@ -4,13 +4,9 @@
 #define _IOTARGET_COMPAT_BIO_H
 
 #include_next <linux/bio.h>
-#include <linux/version.h>
 
-/*
- * Before 6.3 a bio of a bioset with a per-CPU cache must not be freed in
- * interrupt context.  No header shows which of the two a kernel has.
- */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+/* A bio of a bioset with a per-CPU cache must not be freed in interrupts there. */
+#ifndef IOTARGET_HAS_IRQ_BIO_CACHE
 #define BIOSET_PERCPU_CACHE	0
 #endif
 
