@@ -506,6 +506,19 @@ struct iotarget_bio {
 };
 
 /**
+ * struct iotarget_entry - a piece of work of the caller's that passed the gate
+ * @bdev: the open block device, good until iotarget_leave(); NULL if the target
+ *	is on something else
+ */
+struct iotarget_entry {
+	struct block_device	*bdev;
+	/* private: */
+	struct iotarget_inst	*inst;
+	u8			epoch;
+	u8			flags;
+};
+
+/**
  * struct iotarget_result - what a one-call transfer did
  * @outcome: what is known of what follows the first @bytes, or of the whole if
  *	it succeeded; with a status of -ETIMEDOUT and %IOTARGET_UNKNOWN the
@@ -625,6 +638,11 @@ int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,
 bool iotarget_cancel_bio(struct iotarget_bio *tb);
 enum iotarget_outcome iotarget_bio_outcome(const struct iotarget_bio *tb);
 void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags);
+
+/* enter.c */
+int iotarget_enter(struct iotarget *target, struct iotarget_entry *entry,
+		   unsigned int timeout_ms);
+void iotarget_leave(struct iotarget_entry *entry);
 
 /* sync.c */
 int iotarget_read(struct iotarget *target, void *data, size_t len, u64 pos,
