@@ -10,7 +10,7 @@ ifneq ($(KBUILD_EXTMOD),)
 LINUXINCLUDE := -I$(iotarget-dir)/../../include $(LINUXINCLUDE)
 ccflags-$(subst m,y,$(CONFIG_IOTARGET_KUNIT_TEST)) += \
 	-DCONFIG_IOTARGET_KUNIT_TEST_MODULE=1
-ccflags-y += -DCONFIG_IOTARGET_MODULE=1
+ccflags-y += -DCONFIG_IOTARGET_MODULE=1 -DCONFIG_IOTARGET_DISK_MODULE=1
 endif
 
 # Each shim is named like the header that it stands in front of.
@@ -29,6 +29,13 @@ ccflags-$(or $(call iotarget-has,blkdev.h,bdev_partno),\
 # No header shows since when interrupts may put bios into the per-CPU cache (6.2).
 ccflags-$(shell [ $(VERSION)$(shell printf %03d $(PATCHLEVEL)) -ge 6002 ] && echo y) += \
 	-DIOTARGET_HAS_IRQ_BIO_CACHE
+ccflags-$(call iotarget-has,pr.h,pr_read_keys) += -DIOTARGET_HAS_PR_READ
+
+# What of iotarget_disk.ko has to be another file.
+iotarget-disk-parts := \
+	$(if $(call iotarget-has,blkdev.h,getgeo.*struct gendisk),,compat/)disk_fops.o \
+	$(if $(call iotarget-has,pr.h,pr_read_keys),disk_pr_read.o) \
+	$(if $(call iotarget-has,blkdev.h,BLK_FEAT_IO_STAT),,compat/)disk_limits.o
 
 # Symbol namespaces became strings, for exports first and for imports later.
 ifeq ($(call iotarget-has,export.h,stringify.DEFAULT_SYMBOL_NAMESPACE),y)

@@ -23,6 +23,11 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
 #endif
 
+/* Not stacked, so not claimed. */
+#ifndef BLK_FEAT_ATOMIC_WRITES
+#define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)
+#endif
+
 #ifndef IOTARGET_HAS_BDEV_FILE
 #include <linux/fs.h>
 #include <linux/slab.h>

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stacked disks: a disk over a local I/O target, from its making to the last
+ * close.
+ *
+ * As the local target of KMDF is opened with its device and closed with it, the
+ * target here is opened and started before the disk appears, and closed after
+ * it has gone.  Taking the disk away goes: purge, so that whoever waits for I/O
+ * gets an answer; mark it dead, if nobody was asked; del_gendisk(); close the
+ * device below.  A worker does that, as each of the steps may wait for others.
+ *
+ * The structure lives in the target's priv and as long as the target: each open
+ * of the disk has a reference of it, as has the worker, so the disk may outlive
+ * the removal until the last close.  After del_gendisk() no bio comes any more,
+ * and what may still come, an ioctl, finds a deleted target.
+ *
+ * Disks on disks: the depth is bounded, for each adds to the stack of a
+ * completion and of an ioctl.  A loop can't be made, as the device below must
+ * be there before the disk, and can't be exchanged afterwards.
+ *
+ * Context: process.  Lock: the open_mutex of the disk, to see whether it is
+ * open.
+ */
+#include <linux/backing-dev.h>
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+
+#include "disk.h"
+
+#define FLAGS_ALL	(IOTARGET_DISK_PARTITIONS | IOTARGET_DISK_STRICTLIMIT)
+
+/* How long the worker waits for the device below before it leaves it alone. */
+#define CLOSE_MS	10000
+
+static struct workqueue_struct *remove_wq;
+
+static struct iotarget_disk_priv *gd_to_disk(struct gendisk *gd)
+{
+	if (gd->fops->open != iotarget_disk_fops.open)
+		return NULL;
+	return iotarget_disk_priv(gd->private_data);
+}
+
+/* The driver supplied nothing. */
+static void forward_all(struct bio *bio)
+{
+	iotarget_forward_bio(iotarget_disk_of(bio)->target, bio, 0);
+}
+
+/* The last reference of the target is gone. */
+static void disk_destroy(void *priv)
+{
+	struct iotarget_disk_priv *d = iotarget_disk_priv(priv);
+
+	if (d->made && d->ops->release)
+		d->ops->release(&d->disk);
+	kfree(d);
+}
+
+/**
+ * iotarget_disk_refresh - take over what may have changed below
+ * @d: the disk
+ *
+ * Capacity and write protection, looked at with each open.  A device without
+ * any capacity is gone, or its medium is; then the disk stays as it is.
+ *
+ * Context: process; under the open_mutex of the disk.
+ */
+void iotarget_disk_refresh(struct iotarget_disk_priv *d)
+{
+	struct block_device *lower = iotarget_get_bdev(d->disk.target);
+	struct gendisk *gd = d->disk.gd;
+	sector_t sectors;
+
+	if (!lower)
+		return;
+	sectors = bdev_nr_sectors(lower);
+	if (sectors && sectors != get_capacity(gd))
+		set_capacity_and_notify(gd, sectors);
+	if (bdev_read_only(lower) && !get_disk_ro(gd))
+		set_disk_ro(gd, true);
+	put_device(&lower->bd_device);
+}
+
+static const char *bad_params(const struct iotarget_disk_params *p)
+{
+	if (!p || !p->name || !p->ops || !p->lower)
+		return "no name, ops or lower device";
+	if (p->lower->type != IOTARGET_OPEN_PATH &&
+	    p->lower->type != IOTARGET_OPEN_DEVT)
+		return "lower device neither by path nor by number";
+	if (p->flags & ~FLAGS_ALL ||
+	    memchr_inv(p->reserved, 0, sizeof(p->reserved)) ||
+	    memchr_inv(p->ops->reserved, 0, sizeof(p->ops->reserved)))
+		return "unknown flags";
+	return NULL;
+}
+
+static bool abi_ok(const struct iotarget_disk_abi *abi)
+{
+	static const struct iotarget_disk_abi ours = IOTARGET_DISK_ABI_INIT;
+
+	return abi && !memcmp(abi, &ours, sizeof(ours));
+}
+
+/* May a disk stand on this device? */
+static int check_lower(struct iotarget_disk_priv *d, const char *name,
+		       struct block_device *lower)
+{
+	struct iotarget_disk_priv *below = gd_to_disk(lower->bd_disk);
+
+	if (bdev_is_zoned(lower)) {
+		pr_warn_ratelimited("iotarget: %s: %pg is zoned, which is not supported\n",
+				    name, lower);
+		return -EOPNOTSUPP;
+	}
+	d->depth = below ? below->depth + 1 : 1;
+	if (d->depth > IOTARGET_DISK_MAX_DEPTH) {
+		pr_warn_ratelimited("iotarget: %s: %u disks stand one on the other already\n",
+				    name, d->depth - 1);
+		return -ELOOP;
+	}
+	return 0;
+}
+
+/*
+ * The block layer looks at the table even after the release of the disk, so it
+ * is the driver's.  All of its disks have the same.
+ */
+static void set_up_ops(struct iotarget_disk_ops *ops)
+{
+	static DEFINE_MUTEX(lock);
+
+	mutex_lock(&lock);
+	if (!ops->fops.open) {
+		ops->fops = iotarget_disk_fops;
+		ops->fops.owner = ops->owner;
+		ops->fops.submit_bio = ops->submit_bio ?: forward_all;
+	}
+	mutex_unlock(&lock);
+}
+
+static void set_up(struct iotarget_disk_priv *d,
+		   const struct iotarget_disk_params *p, struct gendisk *gd,
+		   struct block_device *lower)
+{
+	d->disk.gd = gd;
+	set_up_ops(p->ops);
+	gd->fops = &p->ops->fops;
+	gd->private_data = &d->disk;
+	strscpy(gd->disk_name, p->name, sizeof(gd->disk_name));
+	if (!(p->flags & IOTARGET_DISK_PARTITIONS))
+		gd->flags |= GENHD_FL_NO_PART;
+	if (p->flags & IOTARGET_DISK_STRICTLIMIT)
+		gd->bdi->capabilities |= BDI_CAP_STRICTLIMIT;
+	set_capacity(gd, bdev_nr_sectors(lower));
+	if (!(d->access & IOTARGET_ACCESS_WRITE) || bdev_read_only(lower))
+		set_disk_ro(gd, true);
+}
+
+/*
+ * Who does not share writing has the kernel's claim, which the link asks for.
+ * The disk is there already: without the link it works as well.
+ */
+static void link_holder(struct iotarget_disk_priv *d,
+			const struct iotarget_disk_params *p,
+			struct block_device *lower)
+{
+	int ret;
+
+	if (p->lower->share & IOTARGET_SHARE_WRITE)
+		return;
+	ret = bd_link_disk_holder(lower, d->disk.gd);
+	if (ret) {
+		pr_warn_ratelimited("iotarget: %s: no link to %pg in sysfs: error %d\n",
+				    p->name, lower, ret);
+		return;
+	}
+	get_device(&lower->bd_device);
+	d->lower = lower;
+}
+
+static void unlink_holder(struct iotarget_disk_priv *d)
+{
+	if (!d->lower)
+		return;
+	bd_unlink_disk_holder(d->lower, d->disk.gd);
+	put_device(&d->lower->bd_device);
+	d->lower = NULL;
+}
+
+static int add_disk_over(struct iotarget_disk_priv *d,
+			 const struct iotarget_disk_params *p,
+			 struct block_device *lower)
+{
+	struct gendisk *gd;
+	int ret;
+
+	ret = check_lower(d, p->name, lower);
+	if (ret)
+		return ret;
+	gd = iotarget_disk_alloc(lower, p->name);
+	if (IS_ERR(gd))
+		return PTR_ERR(gd);
+	set_up(d, p, gd, lower);
+	ret = device_add_disk(NULL, gd, NULL);
+	if (ret) {
+		put_disk(gd);
+		return ret;
+	}
+	link_holder(d, p, lower);
+	d->made = true;
+	return 0;
+}
+
+static void remove_work(struct work_struct *work)
+{
+	struct iotarget_disk_priv *d = container_of(work,
+						    struct iotarget_disk_priv,
+						    remove_work);
+	struct iotarget *target = d->disk.target;
+	struct module *owner = d->ops->owner;
+
+	iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
+	if (d->forced)
+		blk_mark_disk_dead(d->disk.gd);
+	unlink_holder(d);
+	del_gendisk(d->disk.gd);
+	put_disk(d->disk.gd);
+	/* If the device does not let go, the target waits for it by itself. */
+	iotarget_delete(target, CLOSE_MS, NULL);
+	complete_all(&d->removed);
+	iotarget_put(target);
+	/* This code is ours, not the owner's. */
+	module_put(owner);
+}
+
+static struct iotarget_disk_priv *
+disk_alloc(const struct iotarget_disk_params *p)
+{
+	struct iotarget_create_params create = {
+		.flags = IOTARGET_CREATE_ACCOUNT_BIOS,
+		.name = p->target_name ?: p->name,
+	};
+	struct iotarget_disk_priv *d;
+	struct iotarget *target;
+
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	d->ops = p->ops;
+	d->access = p->lower->access;
+	d->disk.priv = p->priv;
+	d->target_ops.owner = p->ops->owner;
+	d->target_ops.end_bio = p->ops->end_bio;
+	d->target_ops.destroy = disk_destroy;
+	INIT_WORK(&d->remove_work, remove_work);
+	init_completion(&d->removed);
+	create.ops = &d->target_ops;
+	create.priv = &d->disk;
+	target = iotarget_create(&create);
+	if (IS_ERR(target)) {
+		kfree(d);
+		return ERR_CAST(target);
+	}
+	d->disk.target = target;
+	return d;
+}
+
+/**
+ * __iotarget_disk_create - make a disk over a target
+ * @params: see there; copied, but for what @ops points to
+ * @abi: the sizes that the caller was compiled with
+ *
+ * Makes a target and opens it, and makes a disk with the limits, features,
+ * capacity and write protection of the device below.  When this returns the disk
+ * is there for everybody.  With %IOTARGET_DISK_PARTITIONS its partition table
+ * has been read, which takes as long as the device takes.
+ *
+ * Use iotarget_disk_create().
+ *
+ * KMDF: the local I/O target that a filter's device has from the framework.
+ *
+ * Context: process; sleeps.
+ * Return: the disk, to be given to iotarget_disk_remove(); or an ERR_PTR:
+ * -EINVAL, -ENOMEM, -ENOEXEC as iotarget_create(); -EEXIST: a disk of that
+ * name is there; -EOPNOTSUPP: the device is zoned; -ELOOP: more than
+ * %IOTARGET_DISK_MAX_DEPTH of these disks, one on the other; -EBUSY: the device
+ * is mounted, claimed, or another target's; and as iotarget_open().
+ */
+struct iotarget_disk *
+__iotarget_disk_create(const struct iotarget_disk_params *params,
+		       const struct iotarget_disk_abi *abi)
+{
+	struct iotarget_disk_priv *d;
+	struct block_device *lower;
+	const char *bad;
+	int ret;
+
+	might_sleep();
+	if (!abi_ok(abi))
+		return ERR_PTR(-ENOEXEC);
+	bad = bad_params(params);
+	if (bad) {
+		pr_warn_ratelimited("iotarget: disk refused: %s\n", bad);
+		return ERR_PTR(-EINVAL);
+	}
+	d = disk_alloc(params);
+	if (IS_ERR(d))
+		return ERR_CAST(d);
+	ret = iotarget_open(d->disk.target, params->lower);
+	if (ret)
+		goto delete;
+	lower = iotarget_get_bdev(d->disk.target);
+	if (!lower) {		/* closed by somebody already */
+		ret = -ENXIO;
+		goto delete;
+	}
+	ret = add_disk_over(d, params, lower);
+	put_device(&lower->bd_device);
+	if (ret)
+		goto delete;
+	return &d->disk;
+
+delete:
+	iotarget_delete(d->disk.target, CLOSE_MS, NULL);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_GPL(__iotarget_disk_create);
+
+/* From now on nobody opens it; without force only if nobody has it open. */
+static int claim_removal(struct iotarget_disk_priv *d, bool force)
+{
+	struct mutex *lock = &d->disk.gd->open_mutex;
+	int ret = 0;
+
+	if (force) {
+		d->forced = true;
+		return xchg(&d->removing, true) ? -EALREADY : 0;
+	}
+	/* Who holds it opens the disk, or reads its partition table. */
+	if (!mutex_trylock(lock))
+		return -EBUSY;
+	if (disk_openers(d->disk.gd))
+		ret = -EBUSY;
+	else if (xchg(&d->removing, true))
+		ret = -EALREADY;
+	mutex_unlock(lock);
+	return ret;
+}
+
+/**
+ * iotarget_disk_remove - take a disk away
+ * @disk: the disk; not to be used any more after this, unless it was refused
+ * @force: also if it is open: who has it open gets errors
+ * @timeout_ms: how long to wait for the end, or %IOTARGET_WAIT_FOREVER
+ *
+ * What is held at the gate fails, what is sent comes back as the device lets it.
+ * A worker takes the disk away and closes the device below.  When somebody
+ * still has the disk open, what is left of it goes with the last close.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0: gone; -ETIMEDOUT, -EINTR: it goes on by itself; refused with
+ * -EBUSY: open, or just being opened; -EALREADY: it was taken away before;
+ * -EINVAL.
+ */
+int iotarget_disk_remove(struct iotarget_disk *disk, bool force,
+			 unsigned int timeout_ms)
+{
+	unsigned long left = MAX_SCHEDULE_TIMEOUT;
+	struct iotarget_disk_priv *d;
+	struct iotarget *target;
+	long ret;
+
+	if (IS_ERR_OR_NULL(disk) ||
+	    (timeout_ms > IOTARGET_TIMEOUT_MAX_MS &&
+	     timeout_ms != IOTARGET_WAIT_FOREVER))
+		return -EINVAL;
+	might_sleep();
+	d = iotarget_disk_priv(disk);
+	target = disk->target;
+	ret = claim_removal(d, force);
+	if (ret)
+		return ret;
+	/* At once, as the worker may find that the lock is taken. */
+	iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
+	__module_get(d->ops->owner);
+	iotarget_get(target);		/* the worker's */
+	iotarget_get(target);		/* ours, for the wait */
+	queue_work(remove_wq, &d->remove_work);
+	if (timeout_ms != IOTARGET_WAIT_FOREVER)
+		left = msecs_to_jiffies(timeout_ms) + 1;
+	ret = wait_for_completion_killable_timeout(&d->removed, left);
+	iotarget_put(target);
+	return ret > 0 ? 0 : ret ? -EINTR : -ETIMEDOUT;
+}
+EXPORT_SYMBOL_GPL(iotarget_disk_remove);
+
+/**
+ * iotarget_disk_depth - how many disks stand one on the other
+ * @disk: the topmost of them
+ *
+ * Only disks made by iotarget_disk_create() directly on one another count.
+ *
+ * Context: any.
+ * Return: 1 or more.
+ */
+unsigned int iotarget_disk_depth(const struct iotarget_disk *disk)
+{
+	return iotarget_disk_priv(disk)->depth;
+}
+EXPORT_SYMBOL_GPL(iotarget_disk_depth);
+
+static int __init iotarget_disk_init(void)
+{
+	/* One that is stuck must not keep others: each may wait for its device. */
+	remove_wq = alloc_workqueue("iotarget_disk", WQ_UNBOUND, 0);
+	return remove_wq ? 0 : -ENOMEM;
+}
+module_init(iotarget_disk_init);
+
+/* Nobody calls us any more, but a worker may not have returned yet. */
+static void __exit iotarget_disk_exit(void)
+{
+	destroy_workqueue(remove_wq);
+}
+module_exit(iotarget_disk_exit);
+
+MODULE_DESCRIPTION("Disks over I/O targets");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("IOTARGET_1");

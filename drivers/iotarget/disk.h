@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The private header of iotarget_disk.ko.  It stands on the public interface of
+ * iotarget.ko like any driver.
+ */
+#ifndef _IOTARGET_DISK_H
+#define _IOTARGET_DISK_H
+
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/pr.h>		/* wants blkdev.h */
+#include <linux/workqueue.h>
+
+#include <linux/iotarget_disk.h>
+
+/**
+ * struct iotarget_disk_priv - a disk, all of it
+ * @disk: what the driver sees
+ * @ops: the driver's
+ * @target_ops: for the target: the memory of this structure is the target's, and
+ *	goes when the last reference of the target does
+ * @access: what the lower device was opened for
+ * @depth: how many disks of ours stand one on the other, this one included
+ * @lower: the lower device, referenced, if it has a link to the disk; else NULL
+ * @made: its making succeeded
+ * @removing: nobody may open it any more; written under the disk's open_mutex,
+ *	or by a forced removal without it
+ * @forced: the removal does not ask
+ * @remove_work: takes the disk away
+ * @removed: the work is through
+ */
+struct iotarget_disk_priv {
+	struct iotarget_disk		disk;
+	const struct iotarget_disk_ops	*ops;
+	struct iotarget_ops		target_ops;
+	u32				access;
+	unsigned int			depth;
+	struct block_device		*lower;
+	bool				made;
+	bool				removing;
+	bool				forced;
+	struct work_struct		remove_work;
+	struct completion		removed;
+};
+
+static inline struct iotarget_disk_priv *
+iotarget_disk_priv(const struct iotarget_disk *disk)
+{
+	return container_of(disk, struct iotarget_disk_priv, disk);
+}
+
+/* disk.c */
+void iotarget_disk_refresh(struct iotarget_disk_priv *d);
+
+/* disk_limits.c, or what compat/ has instead of it */
+struct gendisk *iotarget_disk_alloc(struct block_device *lower,
+				    const char *name);
+
+/* disk_fops.c, or what compat/ has instead of it */
+extern const struct block_device_operations iotarget_disk_fops;
+int iotarget_disk_lower_getgeo(struct block_device *lower,
+			       struct hd_geometry *geo);
+
+/* disk_ops.c: by the prototypes of the newest kernel */
+int iotarget_disk_open(struct gendisk *gd, blk_mode_t mode);
+void iotarget_disk_release(struct gendisk *gd);
+int iotarget_disk_ioctl(struct block_device *bdev, blk_mode_t mode,
+			unsigned int cmd, unsigned long arg);
+int iotarget_disk_compat_ioctl(struct block_device *bdev, blk_mode_t mode,
+			       unsigned int cmd, unsigned long arg);
+int iotarget_disk_getgeo(struct gendisk *gd, struct hd_geometry *geo);
+int iotarget_disk_set_read_only(struct block_device *bdev, bool ro);
+int iotarget_disk_get_unique_id(struct gendisk *gd, u8 id[16],
+				enum blk_unique_id type);
+int iotarget_disk_pr_register(struct block_device *bdev, u64 old_key,
+			      u64 new_key, u32 flags);
+int iotarget_disk_pr_reserve(struct block_device *bdev, u64 key,
+			     enum pr_type type, u32 flags);
+int iotarget_disk_pr_release(struct block_device *bdev, u64 key,
+			     enum pr_type type);
+int iotarget_disk_pr_preempt(struct block_device *bdev, u64 old_key,
+			     u64 new_key, enum pr_type type, bool abort);
+int iotarget_disk_pr_clear(struct block_device *bdev, u64 key);
+int iotarget_disk_enter(struct gendisk *gd, struct iotarget_entry *entry);
+int iotarget_disk_pr_enter(struct block_device *bdev,
+			   struct iotarget_entry *entry,
+			   const struct pr_ops **ops);
+
+/* After iotarget_disk_pr_enter(): the call, if the lower driver has it. */
+#define IOTARGET_DISK_PR_CALL(_entry, _function, ...) ({		\
+	struct iotarget_entry *_e = (_entry);				\
+	const typeof(_function) _f = (_function);			\
+	int _ret = _f ? _f(_e->bdev, __VA_ARGS__) : -EOPNOTSUPP;	\
+									\
+	iotarget_leave(_e);						\
+	_ret;								\
+})
+
+/* disk_pr_read.c, where the kernel can ask for them */
+struct pr_keys;
+struct pr_held_reservation;
+int iotarget_disk_pr_read_keys(struct block_device *bdev, struct pr_keys *keys);
+int iotarget_disk_pr_read_reservation(struct block_device *bdev,
+				      struct pr_held_reservation *held);
+
+#endif /* _IOTARGET_DISK_H */
