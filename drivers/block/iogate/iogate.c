@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/iogateN: a gate in front of a block device.
+ *
+ * A stacked disk that passes each bio on to the device below it, through an I/O
+ * target, so that it can be held, drained, failed, and taken away while it is
+ * in use.  All of that is done by iotarget and iotarget_disk; what is here is
+ * their configuration, in configfs.  See
+ * Documentation/driver-api/iotarget/iogate.rst.
+ *
+ * A gate is there as long as its item in configfs or its disk is: the disk of a
+ * removed item lives until its last close, and so does its number.
+ *
+ * Context: process.  Lock: iogate->lock, one for each gate; outermost, and no
+ * gate's is taken under another's, as those below are opened by a worker.
+ */
+#include <linux/capability.h>
+#include <linux/configfs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <linux/iotarget_disk.h>
+
+#define OPEN_MS		5000	/* for the device below to open */
+#define REMOVE_MS	1000	/* for the disk to go; it goes on by itself */
+#define STOP_MS		60000	/* a stop ends by itself, unless told otherwise */
+
+/**
+ * struct iogate - a gate
+ * @item: in configfs
+ * @refs: of the item, the disk, and the work
+ * @index: N of /dev/iogateN
+ * @lock: guards what follows
+ * @device: path of the device below, or NULL
+ * @read_only: open it for reading only
+ * @share_read: let others read it
+ * @partitions: of the disk
+ * @disk: while the power is on
+ * @expires: in jiffies, with @expire on its way
+ * @expire: starts a target that was stopped too long
+ */
+struct iogate {
+	struct config_item	item;
+	struct kref		refs;
+	int			index;
+	struct mutex		lock;	/* of this gate */
+	char			*device;
+	bool			read_only;
+	bool			share_read;
+	bool			partitions;
+	struct iotarget_disk	*disk;
+	unsigned long		expires;
+	struct delayed_work	expire;
+};
+
+static DEFINE_IDA(indexes);
+static struct workqueue_struct *expire_wq;
+
+static struct iogate *to_iogate(struct config_item *item)
+{
+	return container_of(item, struct iogate, item);
+}
+
+static void iogate_free(struct kref *refs)
+{
+	struct iogate *g = container_of(refs, struct iogate, refs);
+
+	ida_free(&indexes, g->index);
+	kfree(g->device);
+	kfree(g);
+}
+
+static void iogate_put(struct iogate *g)
+{
+	kref_put(&g->refs, iogate_free);
+}
+
+/* -- the disk -------------------------------------------------------------- */
+
+static void iogate_submit_bio(struct bio *bio)
+{
+	iotarget_forward_bio(iotarget_disk_of(bio)->target, bio, 0);
+}
+
+static void iogate_release(struct iotarget_disk *disk)
+{
+	iogate_put(disk->priv);
+}
+
+static struct iotarget_disk_ops iogate_ops = {
+	.owner		= THIS_MODULE,
+	.submit_bio	= iogate_submit_bio,
+	.release	= iogate_release,
+};
+
+static int power_on(struct iogate *g)
+{
+	const struct iotarget_open_params lower = {
+		.type = IOTARGET_OPEN_PATH,
+		.path = g->device,
+		.access = IOTARGET_ACCESS_READ |
+			  (g->read_only ? 0 : IOTARGET_ACCESS_WRITE),
+		.share = g->share_read ? IOTARGET_SHARE_READ : 0,
+		.timeout_ms = OPEN_MS,
+	};
+	char name[DISK_NAME_LEN];
+	const struct iotarget_disk_params params = {
+		.flags = IOTARGET_DISK_STRICTLIMIT |
+			 (g->partitions ? IOTARGET_DISK_PARTITIONS : 0),
+		.name = name,
+		.target_name = config_item_name(&g->item),
+		.ops = &iogate_ops,
+		.lower = &lower,
+		.priv = g,
+	};
+	struct iotarget_disk *disk;
+
+	if (!g->device)
+		return -EINVAL;
+	snprintf(name, sizeof(name), "iogate%d", g->index);
+	kref_get(&g->refs);
+	disk = iotarget_disk_create(&params);
+	if (IS_ERR(disk)) {
+		iogate_put(g);
+		return PTR_ERR(disk);
+	}
+	g->disk = disk;
+	return 0;
+}
+
+static void expire_never(struct iogate *g)
+{
+	if (cancel_delayed_work(&g->expire))
+		iogate_put(g);
+	g->expires = jiffies + MAX_JIFFY_OFFSET;
+}
+
+static int power_off(struct iogate *g, bool force)
+{
+	int ret;
+
+	ret = iotarget_disk_remove(g->disk, force, REMOVE_MS);
+	if (ret == -EBUSY)
+		return ret;
+	/* Gone, or it goes by itself. */
+	g->disk = NULL;
+	expire_never(g);
+	return 0;
+}
+
+/* Nobody came back to start it; or somebody did, while this was on its way. */
+static void iogate_expire(struct work_struct *work)
+{
+	struct iogate *g = container_of(to_delayed_work(work), struct iogate,
+					expire);
+
+	mutex_lock(&g->lock);
+	if (g->disk && time_after_eq(jiffies, g->expires) &&
+	    iotarget_get_state(g->disk->target) == IOTARGET_STOPPED) {
+		pr_notice("iogate%d: stopped for %lu s, started again\n",
+			  g->index, STOP_MS / MSEC_PER_SEC);
+		iotarget_start(g->disk->target);
+	}
+	mutex_unlock(&g->lock);
+	iogate_put(g);
+}
+
+static void expire_later(struct iogate *g)
+{
+	const unsigned long delay = msecs_to_jiffies(STOP_MS);
+
+	g->expires = jiffies + delay;
+	kref_get(&g->refs);
+	if (mod_delayed_work(expire_wq, &g->expire, delay))
+		iogate_put(g);		/* it had one already */
+}
+
+/* -- attributes ------------------------------------------------------------ */
+
+/* Who may change something, and does so now. */
+static int store_begin(struct iogate *g)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return mutex_trylock(&g->lock) ? 0 : -EBUSY;
+}
+
+static ssize_t store_end(struct iogate *g, int error, size_t len)
+{
+	mutex_unlock(&g->lock);
+	return error ?: len;
+}
+
+/* What the next power-on will use. */
+static ssize_t store_bool(struct iogate *g, bool *flag, const char *page,
+			  size_t len)
+{
+	bool value;
+	int ret;
+
+	ret = kstrtobool(page, &value) ?: store_begin(g);
+	if (ret)
+		return ret;
+	if (g->disk)
+		ret = -EBUSY;
+	else
+		*flag = value;
+	return store_end(g, ret, len);
+}
+
+static ssize_t iogate_read_only_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", to_iogate(item)->read_only);
+}
+
+static ssize_t iogate_read_only_store(struct config_item *item, const char *page,
+				      size_t len)
+{
+	return store_bool(to_iogate(item), &to_iogate(item)->read_only, page,
+			  len);
+}
+
+static ssize_t iogate_share_read_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", to_iogate(item)->share_read);
+}
+
+static ssize_t iogate_share_read_store(struct config_item *item, const char *page,
+				       size_t len)
+{
+	return store_bool(to_iogate(item), &to_iogate(item)->share_read, page,
+			  len);
+}
+
+static ssize_t iogate_partitions_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", to_iogate(item)->partitions);
+}
+
+static ssize_t iogate_partitions_store(struct config_item *item, const char *page,
+				       size_t len)
+{
+	return store_bool(to_iogate(item), &to_iogate(item)->partitions, page,
+			  len);
+}
+
+static ssize_t iogate_device_show(struct config_item *item, char *page)
+{
+	struct iogate *g = to_iogate(item);
+	ssize_t ret;
+
+	mutex_lock(&g->lock);
+	ret = sysfs_emit(page, "%s\n", g->device ?: "");
+	mutex_unlock(&g->lock);
+	return ret;
+}
+
+static ssize_t iogate_device_store(struct config_item *item, const char *page,
+				   size_t len)
+{
+	struct iogate *g = to_iogate(item);
+	char *path;
+	int ret;
+
+	/* The longest still fits into a page with the line's end. */
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	path = kstrndup(page, len, GFP_KERNEL);
+	if (!path)
+		return -ENOMEM;
+	if (strlen(path) != len)
+		ret = -EINVAL;
+	else
+		ret = *strim(path) == '/' ? store_begin(g) : -EINVAL;
+	if (ret)
+		goto free_path;
+	if (g->disk)
+		ret = -EBUSY;
+	else
+		swap(path, g->device);
+	len = store_end(g, ret, len);
+	kfree(path);
+	return len;
+
+free_path:
+	kfree(path);
+	return ret;
+}
+
+static ssize_t iogate_power_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", !!READ_ONCE(to_iogate(item)->disk));
+}
+
+static ssize_t iogate_power_store(struct config_item *item, const char *page,
+				  size_t len)
+{
+	struct iogate *g = to_iogate(item);
+	bool on;
+	int ret;
+
+	ret = kstrtobool(page, &on) ?: store_begin(g);
+	if (ret)
+		return ret;
+	if (on && !g->disk)
+		ret = power_on(g);
+	else if (!on && g->disk)
+		ret = power_off(g, false);
+	return store_end(g, ret, len);
+}
+
+static const char *state_name(struct iogate *g)
+{
+	switch (iotarget_get_state(g->disk->target)) {
+	case IOTARGET_STARTED:
+		return "started";
+	case IOTARGET_STOPPED:
+		return "stopped";
+	case IOTARGET_CLOSED_FOR_QUERY_REMOVE:
+		return "closed-for-query-remove";
+	case IOTARGET_CLOSED:
+		return "closed";
+	case IOTARGET_PURGED:
+		return "purged";
+	default:
+		return "deleted";
+	}
+}
+
+static ssize_t iogate_state_show(struct config_item *item, char *page)
+{
+	struct iogate *g = to_iogate(item);
+	ssize_t ret;
+
+	mutex_lock(&g->lock);
+	ret = sysfs_emit(page, "%s\n", g->disk ? state_name(g) : "off");
+	mutex_unlock(&g->lock);
+	return ret;
+}
+
+/* None of them waits: what is sent comes back when it does. */
+static int set_state(struct iogate *g, const char *page)
+{
+	struct iotarget *target = g->disk->target;
+	int ret = -EINVAL;
+
+	if (sysfs_streq(page, "start")) {
+		ret = iotarget_start(target);
+		if (!ret)
+			expire_never(g);
+	} else if (sysfs_streq(page, "purge")) {
+		ret = iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
+		if (!ret)
+			expire_never(g);
+	} else if (sysfs_streq(page, "stop") ||
+		   sysfs_streq(page, "stop forever")) {
+		ret = iotarget_stop(target, IOTARGET_LEAVE_SENT_PENDING, 0,
+				    NULL);
+		if (ret)
+			return ret;
+		if (sysfs_streq(page, "stop"))
+			expire_later(g);
+		else
+			expire_never(g);
+	}
+	return ret;
+}
+
+static ssize_t iogate_state_store(struct config_item *item, const char *page,
+				  size_t len)
+{
+	struct iogate *g = to_iogate(item);
+	int ret;
+
+	ret = store_begin(g);
+	if (ret)
+		return ret;
+	ret = g->disk ? set_state(g, page) : -ENXIO;
+	return store_end(g, ret, len);
+}
+
+static ssize_t iogate_index_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", to_iogate(item)->index);
+}
+
+static ssize_t iogate_depth_show(struct config_item *item, char *page)
+{
+	struct iogate *g = to_iogate(item);
+	ssize_t ret;
+
+	mutex_lock(&g->lock);
+	ret = sysfs_emit(page, "%u\n", g->disk ? iotarget_disk_depth(g->disk) :
+						 0);
+	mutex_unlock(&g->lock);
+	return ret;
+}
+
+/* "held sent oldest_ms", taken at one time. */
+static ssize_t iogate_inflight_show(struct config_item *item, char *page)
+{
+	struct iogate *g = to_iogate(item);
+	struct iotarget_info *info;
+	ssize_t ret;
+
+	info = kzalloc(sizeof(*info), GFP_KERNEL);
+	if (!info)
+		return -ENOMEM;
+	mutex_lock(&g->lock);
+	if (g->disk)
+		iotarget_get_info(g->disk->target, info);
+	mutex_unlock(&g->lock);
+	ret = sysfs_emit(page, "%llu %llu %llu\n", info->pended, info->sent,
+			 info->oldest_ms);
+	kfree(info);
+	return ret;
+}
+
+CONFIGFS_ATTR(iogate_, device);
+CONFIGFS_ATTR(iogate_, read_only);
+CONFIGFS_ATTR(iogate_, share_read);
+CONFIGFS_ATTR(iogate_, partitions);
+CONFIGFS_ATTR(iogate_, power);
+CONFIGFS_ATTR(iogate_, state);
+CONFIGFS_ATTR_RO(iogate_, index);
+CONFIGFS_ATTR_RO(iogate_, depth);
+CONFIGFS_ATTR_RO(iogate_, inflight);
+
+static struct configfs_attribute *iogate_attrs[] = {
+	&iogate_attr_device,
+	&iogate_attr_read_only,
+	&iogate_attr_share_read,
+	&iogate_attr_partitions,
+	&iogate_attr_power,
+	&iogate_attr_state,
+	&iogate_attr_index,
+	&iogate_attr_depth,
+	&iogate_attr_inflight,
+	NULL,
+};
+
+/* -- items ----------------------------------------------------------------- */
+
+static void iogate_item_release(struct config_item *item)
+{
+	iogate_put(to_iogate(item));
+}
+
+static struct configfs_item_operations iogate_item_ops = {
+	.release	= iogate_item_release,
+};
+
+static const struct config_item_type iogate_type = {
+	.ct_item_ops	= &iogate_item_ops,
+	.ct_attrs	= iogate_attrs,
+	.ct_owner	= THIS_MODULE,
+};
+
+/* It names the target. */
+static int check_name(const char *name)
+{
+	if (strlen(name) > IOTARGET_NAME_MAX)
+		return -ENAMETOOLONG;
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] ?
+	       -EINVAL : 0;
+}
+
+static struct config_item *iogate_make_item(struct config_group *group,
+					    const char *name)
+{
+	struct iogate *g;
+	int ret;
+
+	ret = capable(CAP_SYS_ADMIN) ? check_name(name) : -EPERM;
+	if (ret)
+		return ERR_PTR(ret);
+	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	if (!g)
+		return ERR_PTR(-ENOMEM);
+	g->index = ida_alloc(&indexes, GFP_KERNEL);
+	if (g->index < 0) {
+		ret = g->index;
+		kfree(g);
+		return ERR_PTR(ret);
+	}
+	kref_init(&g->refs);
+	mutex_init(&g->lock);
+	INIT_DELAYED_WORK(&g->expire, iogate_expire);
+	config_item_init_type_name(&g->item, name, &iogate_type);
+	return &g->item;
+}
+
+/* Nobody is asked; and no store can be running, or begin, any more. */
+static void iogate_drop_item(struct config_group *group,
+			     struct config_item *item)
+{
+	struct iogate *g = to_iogate(item);
+
+	mutex_lock(&g->lock);
+	if (g->disk)
+		power_off(g, true);
+	mutex_unlock(&g->lock);
+	config_item_put(item);
+}
+
+static struct configfs_group_operations iogate_group_ops = {
+	.make_item	= iogate_make_item,
+	.drop_item	= iogate_drop_item,
+};
+
+static const struct config_item_type iogate_group_type = {
+	.ct_group_ops	= &iogate_group_ops,
+	.ct_owner	= THIS_MODULE,
+};
+
+static struct configfs_subsystem iogate_subsys = {
+	.su_group = {
+		.cg_item = {
+			.ci_namebuf	= "iogate",
+			.ci_type	= &iogate_group_type,
+		},
+	},
+};
+
+static int __init iogate_init(void)
+{
+	int ret;
+
+	expire_wq = alloc_workqueue("iogate", WQ_UNBOUND, 0);
+	if (!expire_wq)
+		return -ENOMEM;
+	config_group_init(&iogate_subsys.su_group);
+	mutex_init(&iogate_subsys.su_mutex);
+	ret = configfs_register_subsystem(&iogate_subsys);
+	if (ret)
+		destroy_workqueue(expire_wq);
+	return ret;
+}
+module_init(iogate_init);
+
+static void __exit iogate_exit(void)
+{
+	configfs_unregister_subsystem(&iogate_subsys);
+	/* A work that came too late may still be on its way out. */
+	destroy_workqueue(expire_wq);
+	ida_destroy(&indexes);
+}
+module_exit(iogate_exit);
+
+MODULE_DESCRIPTION("A gate in front of a block device");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("IOTARGET_1");
