@@ -27,7 +27,8 @@
 
 #define OPEN_MS		5000	/* for the device below to open */
 #define REMOVE_MS	1000	/* for the disk to go; it goes on by itself */
-#define STOP_MS		60000	/* a stop ends by itself, unless told otherwise */
+#define STOP_SECONDS	60	/* a stop ends by itself, unless told otherwise */
+#define STOP_MAX	86400
 
 /**
  * struct iogate - a gate
@@ -161,17 +162,17 @@ static void iogate_expire(struct work_struct *work)
 	mutex_lock(&g->lock);
 	if (g->disk && time_after_eq(jiffies, g->expires) &&
 	    iotarget_get_state(g->disk->target) == IOTARGET_STOPPED) {
-		pr_notice("iogate%d: stopped for %lu s, started again\n",
-			  g->index, STOP_MS / MSEC_PER_SEC);
+		pr_notice("iogate%d: its stop has expired, started again\n",
+			  g->index);
 		iotarget_start(g->disk->target);
 	}
 	mutex_unlock(&g->lock);
 	iogate_put(g);
 }
 
-static void expire_later(struct iogate *g)
+static void expire_later(struct iogate *g, unsigned int seconds)
 {
-	const unsigned long delay = msecs_to_jiffies(STOP_MS);
+	const unsigned long delay = seconds * HZ;
 
 	g->expires = jiffies + delay;
 	kref_get(&g->refs);
@@ -342,31 +343,54 @@ static ssize_t iogate_state_show(struct config_item *item, char *page)
 	return ret;
 }
 
+/* "stop", "stop forever", or "stop SECONDS". */
+static int stop_seconds(const char *page, unsigned int *seconds)
+{
+	int ret;
+
+	*seconds = STOP_SECONDS;
+	if (sysfs_streq(page, "stop"))
+		return 0;
+	if (strncmp(page, "stop ", 5))
+		return -EINVAL;
+	if (sysfs_streq(page + 5, "forever")) {
+		*seconds = 0;
+		return 0;
+	}
+	ret = kstrtouint(page + 5, 10, seconds);
+	return ret ?: *seconds && *seconds <= STOP_MAX ? 0 : -ERANGE;
+}
+
+static int stop(struct iogate *g, unsigned int seconds)
+{
+	int ret;
+
+	ret = iotarget_stop(g->disk->target, IOTARGET_LEAVE_SENT_PENDING, 0,
+			    NULL);
+	if (ret)
+		return ret;
+	if (seconds)
+		expire_later(g, seconds);
+	else
+		expire_never(g);
+	return 0;
+}
+
 /* None of them waits: what is sent comes back when it does. */
 static int set_state(struct iogate *g, const char *page)
 {
 	struct iotarget *target = g->disk->target;
-	int ret = -EINVAL;
+	unsigned int seconds;
+	int ret;
 
-	if (sysfs_streq(page, "start")) {
+	if (sysfs_streq(page, "start"))
 		ret = iotarget_start(target);
-		if (!ret)
-			expire_never(g);
-	} else if (sysfs_streq(page, "purge")) {
+	else if (sysfs_streq(page, "purge"))
 		ret = iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
-		if (!ret)
-			expire_never(g);
-	} else if (sysfs_streq(page, "stop") ||
-		   sysfs_streq(page, "stop forever")) {
-		ret = iotarget_stop(target, IOTARGET_LEAVE_SENT_PENDING, 0,
-				    NULL);
-		if (ret)
-			return ret;
-		if (sysfs_streq(page, "stop"))
-			expire_later(g);
-		else
-			expire_never(g);
-	}
+	else
+		return stop_seconds(page, &seconds) ?: stop(g, seconds);
+	if (!ret)
+		expire_never(g);
 	return ret;
 }
 

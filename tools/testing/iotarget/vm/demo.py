@@ -48,7 +48,8 @@ def program():
                        f"-I{tests}",
                        f"-I{TREE}/drivers/iotarget/tests",
                        TREE / "tools/testing/iotarget/demo/demo.c",
-                       tests / "target.c", tests / "devices.c", "-o", out])
+                       tests / "target.c", tests / "devices.c", tests / "gates.c",
+                       "-o", out])
     return out
 
 

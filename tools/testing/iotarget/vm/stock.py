@@ -11,6 +11,7 @@ from .shell import say
 
 KUNIT = "kunit"
 ALARM = "iotarget_alarm"
+OURS = ("iotarget", "iotarget_disk", "iogate", "iotarget_test", ALARM)
 
 
 class StockRunner:
@@ -106,7 +107,7 @@ class StockRunner:
             if status not in (0, 4, None) and not any(t.outcome == FAILED for t in tests):
                 row.fail(job, f"ended with status {status}, yet no test of it failed")
 
-        options = {"unloaded": ("iotarget", "iotarget_test", ALARM)} if env.kunit else {}
+        options = {"unloaded": OURS} if env.kunit else {}
         session = self._session(f"tests{number}", boot=boot, **options)
         outcome = session.run(jobs, on_line=on_line, on_event=on_event)
         for job in jobs:
@@ -127,7 +128,7 @@ class StockRunner:
         jobs = [Job(f"plant-{fault.name}", f"insmod /modules/{ALARM}.ko fault={fault.name}; "
                     f"sleep {fault.settle}; {fault.then or 'true'}; rmmod {ALARM}; true", 120)
                 for fault in env.faults]
-        outcome = self._session("alarms", unloaded=("iotarget", "iotarget_test", ALARM)).run(jobs)
+        outcome = self._session("alarms", unloaded=OURS).run(jobs)
         problems = [p for p in outcome.problems if "could not be loaded" in p]
         with open(outcome.log, errors="replace") as log:
             lines = log.read().splitlines()

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gates.h"
 #include "util.h"
 
 #define NULLB_DIR	"/sys/kernel/config/nullb"
@@ -135,6 +136,8 @@ static int nullb_configure(const char *dir, const struct nullb *opts)
 		ret = put_number(dir, "cache_size", opts->cache_mb);
 	if (!ret)
 		ret = put_number(dir, "hw_queue_depth", opts->depth ?: 64);
+	if (!ret && opts->discard)
+		ret = put_number(dir, "discard", 1);
 	if (!ret)
 		ret = put_number(dir, "power", 1);
 	return ret;
@@ -189,8 +192,10 @@ int nullb_remove(const char *name)
 static void nullb_cleanup(void)
 {
 	struct dirent *entry;
-	DIR *dir = opendir(NULLB_DIR);
+	DIR *dir;
 
+	gates_cleanup();	/* they may be on these */
+	dir = opendir(NULLB_DIR);
 	if (!dir)
 		return;
 	while ((entry = readdir(dir)))

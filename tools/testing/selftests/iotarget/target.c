@@ -221,6 +221,22 @@ static int make_call(int fd, unsigned long ioc, void *arg, const char *call,
 	return head->ret;
 }
 
+/* A call that does not go through the module, and has a bound all the same. */
+int timed_call(const char *call, unsigned int ms, int (*fn)(void *arg),
+	       void *arg)
+{
+	struct stalls before;
+	uint64_t began;
+	int ret;
+
+	start_beating();
+	before = stalls_now();
+	began = now_ns();
+	ret = fn(arg);
+	late_note(call, now_ns() - began, ms, &before);
+	return ret;
+}
+
 bool module_loaded(void)
 {
 	return !access(DEVICE, R_OK | W_OK);

@@ -105,6 +105,8 @@ int load_start(int fd, struct iotarget_test_load_start *load);
 int load_stop(int fd, unsigned int ms, struct iotarget_test_load_stop *books);
 int load_peek(int fd, struct iotarget_test_load_stop *books);
 int module_books(struct iotarget_test_global *books);
+int timed_call(const char *call, unsigned int ms, int (*fn)(void *arg),
+	       void *arg);
 void late_calls_excused(bool excused);
 int late_calls(void);
 unsigned int cycles(void);
@@ -124,6 +126,7 @@ struct nullb {
 	unsigned int	cache_mb;
 	unsigned int	depth;		/* 0: 64 */
 	bool		no_memory;	/* data goes nowhere */
+	bool		discard;
 };
 
 extern const struct nullb fast_disk, slow_disk;
