@@ -25,6 +25,7 @@ struct gendisk *iotarget_disk_alloc(struct block_device *lower,
 	struct queue_limits lim;
 
 	blk_set_stacking_limits(&lim);
+	lim.dma_alignment = 0;		/* memory is touched below only */
 	/* The second and the third stay only if the device below has them. */
 	lim.features |= BLK_FEAT_IO_STAT | BLK_FEAT_NOWAIT |
 			BLK_FEAT_ATOMIC_WRITES;

@@ -24,6 +24,7 @@ struct gendisk *iotarget_disk_alloc(struct block_device *lower,
 		return ERR_PTR(-ENOMEM);
 	q = gd->queue;
 	blk_set_stacking_limits(&q->limits);
+	q->limits.dma_alignment = 0;
 	if (blk_stack_limits(&q->limits, &from->limits, get_start_sect(lower)))
 		pr_notice("%s: Warning: Device %pg is misaligned\n", name,
 			  lower);
