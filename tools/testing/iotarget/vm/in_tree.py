@@ -15,6 +15,7 @@ from .shell import LOGS, TREE, cache, locked, run, say
 
 SUITE, SOURCE = "trixie", r"linux-source-7\.\d+"
 CONFIG = "in-tree.config"
+OURS = ("drivers/iotarget/", "drivers/block/iogate/")
 WARNING = re.compile(r"\b(?:warning|error|WARNING|ERROR)\b:")
 
 
@@ -61,8 +62,9 @@ def _build(row, place, source, out, kind):
         return
     build("prepare", "prepare")
     # make sees only files that are newer: a warning of an unchanged file would be lost
-    shutil.rmtree(out / "drivers/iotarget", ignore_errors=True)
-    complaints = build("compile", "W=1", "drivers/iotarget/")
+    for directory in OURS:
+        shutil.rmtree(out / directory, ignore_errors=True)
+    complaints = build("compile", "W=1", *OURS)
     if complaints:
         row.fail(name, "\n".join(complaints[:20]))
     else:

@@ -145,9 +145,12 @@ class IntoTree(InTemporary):
         self.put("ours/drivers/iotarget/Kconfig")
         self.put("ours/drivers/iotarget/gate.c", "one")
         self.put("ours/drivers/iotarget/compat/old.h")
+        self.put("ours/drivers/block/iogate/Kconfig")
         self.put("ours/include/linux/iotarget.h", "header")
         self.put("kernel/drivers/Kconfig", 'menu "Device Drivers"\nendmenu\n')
         self.put("kernel/drivers/Makefile", "obj-y += x/\n")
+        self.put("kernel/drivers/block/Kconfig", "if BLK_DEV\nendif # BLK_DEV\n")
+        self.put("kernel/drivers/block/Makefile", "obj-y += x/\n")
         self.put("kernel/Kbuild")
         self.put("kernel/include/linux/other.h")
 
@@ -162,6 +165,11 @@ class IntoTree(InTemporary):
         self.assertEqual(kconfig.count('source "drivers/iotarget/Kconfig"'), 1)
         self.assertTrue(kconfig.endswith("endmenu\n"))
         self.assertEqual((self.here / "kernel/drivers/Makefile").read_text().count("iotarget/"), 1)
+        block = self.here / "kernel/drivers/block"
+        kconfig = (block / "Kconfig").read_text()
+        self.assertEqual(kconfig.count('source "drivers/block/iogate/Kconfig"'), 1)
+        self.assertTrue(kconfig.endswith("endif # BLK_DEV\n"))
+        self.assertEqual((block / "Makefile").read_text().count("iogate/"), 1)
 
     def test_compat_is_left_behind(self):
         compat = self.here / "kernel/drivers/iotarget/compat"
