@@ -601,6 +601,17 @@ const char *device_in_use(const char *path)
 	return NULL;
 }
 
+/* From a number of bits on all are set; those before are, too, up to another. */
+static void bitmap(uint8_t *map, unsigned int used, unsigned int from,
+		   unsigned int size)
+{
+	unsigned int i;
+
+	for (i = 0; i < size * 8; i++)
+		if (i < used || i >= from)
+			map[i / 8] |= 1 << i % 8;
+}
+
 /* The smallest file system that ext4 will mount: a root directory, empty. */
 int device_ext2(const char *path)
 {
@@ -646,6 +657,8 @@ int device_ext2(const char *path)
 	LE16(dir + 16, BLOCK - 12);
 	dir[18] = 2;
 	memcpy(dir + 20, "..", 2);
+	bitmap(image[3], ROOT, BLOCKS - 1, BLOCK);	/* from block 1 on */
+	bitmap(image[4], 10, INODES, BLOCK);
 #undef LE16
 #undef LE32
 	fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -30,6 +30,7 @@ FIXTURE_SETUP(gate)
 {
 	if (!gates_loaded())
 		SKIP(return, NO_GATES);
+	gates_cleanup();
 	if (!got_device(self->lower, nullb_make(&fast_disk)))
 		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, posix_memalign((void **)&self->data, BLOCK, NR * BLOCK));

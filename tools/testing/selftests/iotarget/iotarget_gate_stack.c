@@ -41,6 +41,7 @@ FIXTURE_SETUP(stack)
 {
 	if (!gates_loaded())
 		SKIP(return, NO_GATES);
+	gates_cleanup();
 	if (!got_device(self->lower, nullb_make(&fast_disk)))
 		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, posix_memalign((void **)&self->data, BLOCK, MIB));
