@@ -79,7 +79,7 @@ static bool link_between(const char *from, const char *kind, const char *to)
 	return !access(path, F_OK);
 }
 
-TEST_F(gate, made_and_removed)
+TEST_F(gate, f01_made_and_removed)
 {
 	char text[DEVICE_PATH];
 
@@ -149,7 +149,7 @@ TEST_F(gate, busy_while_open)
 	EXPECT_EQ(0, gate_set(GATE, "read_only", "1"));
 }
 
-TEST_F(gate, removed_by_force_while_open)
+TEST_F(gate, f15_removed_by_force_while_open)
 {
 	long index = gate_number(GATE, "index");
 	int fd = direct(self->path);
@@ -444,6 +444,38 @@ TEST_F(gate, lower_devices_it_refuses)
 	EXPECT_TRUE(gate_is(GATE, "off"));
 	close(fd);
 	EXPECT_EQ(0, gate_set(GATE, "power", "1"));
+}
+
+TEST_F(gate, a_zoned_device)
+{
+	static const struct nullb zones = {
+		.name = "iott_zones", .size_mb = 64, .zoned = true,
+	};
+	char lower[DEVICE_PATH];
+	int log = log_open();
+
+	if (!got_device(lower, nullb_make(&zones)))
+		SKIP(return, "%s", device_reason());
+	EXPECT_EQ(-EOPNOTSUPP, tried(lower));
+	EXPECT_EQ(1, log_count(log, "iogate", "is zoned"));
+	close(log);
+	EXPECT_TRUE(becomes_free(lower));
+	EXPECT_EQ(0, nullb_remove(zones.name));
+}
+
+/* Refused, or taken as if it had not been asked for: never hanging. */
+TEST_F(gate, polled_reads)
+{
+	struct iovec vec = { self->data, BLOCK };
+	ssize_t ret;
+	int fd = direct(self->path);
+
+	ASSERT_LE(0, fd);
+	ret = preadv2(fd, &vec, 1, 0, RWF_HIPRI);
+	EXPECT_TRUE(ret == BLOCK || errno == EOPNOTSUPP)
+		TH_LOG("%s", strerror(errno));
+	EXPECT_EQ(0, device_sysfs(self->path, "queue/io_poll"));
+	close(fd);
 }
 
 TEST_F(gate, an_empty_device)

@@ -127,6 +127,7 @@ struct nullb {
 	unsigned int	depth;		/* 0: 64 */
 	bool		no_memory;	/* data goes nowhere */
 	bool		discard;
+	bool		zoned;		/* zones of 4 MiB */
 };
 
 extern const struct nullb fast_disk, slow_disk;
