@@ -36,6 +36,7 @@ class Boot:
     smp: int = 2
     memory: str = "1G"
     cmdline: str = ""
+    accel: tuple = ("-accel", "tcg,thread=multi")   # how QEMU runs it
 
 
 @dataclass(frozen=True)

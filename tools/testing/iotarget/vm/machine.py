@@ -26,15 +26,17 @@ class Machine:
     on_line     called with each line the guest sends to its output port
     timeout     seconds, then QEMU is killed
     disks       sticks and other disks that can be plugged and pulled
+    accel       QEMU's options of how the processors are emulated
     actions     {verb: function(machine, *words)}: further things a guest may ask for
     """
 
     def __init__(self, kernel, initrd, directory, *, on_line=print, timeout=300, smp=2,
-                 memory="1G", cmdline="", disks=(), actions=None):
+                 memory="1G", cmdline="", disks=(), actions=None,
+                 accel=("-accel", "tcg,thread=multi")):
         self.kernel, self.initrd = kernel, Path(initrd)
         self.directory = Path(directory)
         self.on_line, self.timeout = on_line, timeout
-        self.smp, self.memory, self.cmdline = smp, memory, cmdline
+        self.smp, self.memory, self.cmdline, self.accel = smp, memory, cmdline, accel
         self.disks_wanted = tuple(disks)
         self.serial_log = self.directory / "serial.log"
         self.timed_out = False
@@ -47,7 +49,7 @@ class Machine:
     def _argv(self, channels):
         command = f"console=ttyS0 loglevel=7 panic=-1 oops=panic {self.cmdline}".strip()
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-                "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",
+                "-M", "q35", *self.accel, "-cpu", "max",
                 "-smp", str(self.smp), "-m", self.memory, "-no-reboot",
                 "-kernel", str(self.kernel.image), "-initrd", str(self.initrd),
                 "-append", command,

@@ -90,8 +90,8 @@ class Session:
         started = time.monotonic()
         machine = Machine(self.kernel, initrd, self.directory, on_line=self._line,
                           timeout=self.timeout, smp=self.boot.smp, memory=self.boot.memory,
-                          cmdline=self.boot.cmdline, disks=self.sticks + self.disks,
-                          actions=self.actions)
+                          cmdline=self.boot.cmdline, accel=self.boot.accel,
+                          disks=self.sticks + self.disks, actions=self.actions)
         with machine:
             status = machine.wait()
         outcome.seconds = time.monotonic() - started
