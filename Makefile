@@ -30,7 +30,7 @@ TESTS ?=
 RUN_OPTIONS = $(if $(ENV),--env $(ENV)) $(if $(TESTS),--tests '$(TESTS)')
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
-.PHONY: help deps modules modules_install clean demo test test-full kunit vm check test-mutants need-headers
+.PHONY: help deps modules modules_install clean demo test test-full kunit vm check test-mutants bench need-headers
 
 help:
 	@echo "make modules          build iotarget.ko for the running kernel (KVER= or KDIR= for another)"
@@ -42,6 +42,7 @@ help:
 	@echo "make vm               tests in a stock kernel in a virtual machine (ENV=stock-6.12)"
 	@echo "make check            coding style, documentation, compiler and sparse warnings"
 	@echo "make test-mutants     faults put into the code on purpose: the tests must find each"
+	@echo "make bench            what it costs, in instructions; ENV=stock-6.1,stock-7 chooses kernels"
 	@echo "make deps             install what all this needs (as root)"
 	@echo "make clean            remove what was built (the cache stays)"
 	@echo
@@ -86,3 +87,6 @@ check:
 
 test-mutants:
 	@$(PYTHON) tools/testing/iotarget/mutants/run.py
+
+bench:
+	@$(PYTHON) tools/testing/iotarget/bench/run.py $(if $(ENV),--env $(ENV))
