@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Unit tests of what judges the benchmark's numbers."""
+
+import tempfile
+import unittest
+
+from bench import report
+
+WAYS = {"raw": 2500, "remap": 3100, "iogate": 4000, "dm_linear": 4600, "target_own_bio": 2800}
+VERSION = "6.12.1-test"
+
+
+def lines(ways=WAYS):
+    for load in report.LOADS:
+        for way, count in ways.items():
+            yield f"result inline {way} {load} {count * 1000} {count * 1000 + 7000}"
+    for part in ("nothing", "gate", "gate_remap", "forward_uncounted", "raw_submit_bio_wait",
+                 "dm_submit_bio_wait"):
+        yield f"result parts {part} read4k {ways['dm_linear'] * 1000} {9 ** 9}"
+    for way in report.CYCLES:
+        yield f"cycle {way}-0 3000 1000 2000"
+        yield f"cycle {way}-32 3000 1000 2000"
+    yield "sizes " + " ".join(f"{name} 8" for name in report.SIZES)
+    yield "symbol 1000 first"
+    yield "symbol 2000 rounds_raw"
+
+
+def digest(text, segments=None):
+    """With a profile in which each round is 100 instructions, and 1000 locks."""
+    text = list(text)
+    rounds = sum(2 for line in text if line.startswith("result")) if segments is None else segments
+    with tempfile.NamedTemporaryFile("w", suffix=".profile") as profile:
+        profile.write("segment 100 1000\n1004 60 1000\n2000 40 0\n" * rounds)
+        profile.flush()
+        return report.digest(text, profile.name)
+
+
+class Report(unittest.TestCase):
+    def test_workloads(self):
+        row = report.workloads(digest(lines()))["read4k"]
+        self.assertEqual(row["raw"], 2500)
+        self.assertEqual(row["ratio"], round(1500 / 2100, 3))
+        self.assertEqual(row["locked_iogate"], 1.0)
+
+    def test_functions(self):
+        one = digest(lines())["sets"]["inline"]["read4k"]["raw"]
+        self.assertEqual(one["functions"], {"first": 0.06, "the loop": 0.04})
+
+    def test_profile_too_short(self):
+        with self.assertRaises(report.Failure):
+            digest(lines(), segments=3)
+
+    def test_known(self):
+        self.assertTrue(report.known(VERSION, digest(lines()))[2])
+        for wrong in (4400, 4800):
+            result = digest(lines({**WAYS, "dm_linear": wrong}))
+            self.assertFalse(report.known(VERSION, result)[2])
+        self.assertIsNone(report.known("6.1.0-test", digest(lines())))
+
+    def test_pages(self):
+        results = {VERSION: digest(lines())}
+        page = "\n".join(report.markdown(VERSION, results[VERSION]))
+        self.assertIn("| read 4 KiB | 2,500 | 3,100 | 4,000 | 4,600 | 2,800 |  | 0.71 |", page)
+        self.assertEqual(report.svg(results).count("<rect"), 1 + 4 * len(report.LOADS) + 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
