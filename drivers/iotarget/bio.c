@@ -105,6 +105,22 @@ static void forward_failed(const struct iotarget_pass *pass, struct bio *bio,
 	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
 }
 
+/*
+ * Whether the clone comes from the per-CPU cache is asked for by a flag of the
+ * bio that is cloned.  Here it is in our hands, so nobody else sees the flag.
+ */
+static struct bio *clone_of(struct iotarget_inst *inst, struct bio *bio,
+			    gfp_t gfp)
+{
+	const blk_opf_t opf = bio->bi_opf;
+	struct bio *clone;
+
+	bio->bi_opf |= REQ_ALLOC_CACHE;
+	clone = bio_alloc_clone(inst->bdev, bio, gfp, inst->clones);
+	bio->bi_opf = opf;
+	return clone;
+}
+
 static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
 {
 	const bool nowait = bio->bi_opf & REQ_NOWAIT;
@@ -116,8 +132,7 @@ static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
 		forward_failed(pass, bio, BLK_STS_NOTSUPP);
 		return;
 	}
-	clone = bio_alloc_clone(inst->bdev, bio, nowait ? GFP_NOWAIT : GFP_NOIO,
-				inst->clones);
+	clone = clone_of(inst, bio, nowait ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!clone)) {
 		forward_failed(pass, bio, nowait ? BLK_STS_AGAIN :
 						   BLK_STS_RESOURCE);
