@@ -75,6 +75,37 @@ static u8 count_out(struct iotarget_inst *inst)
 }
 
 /*
+ * percpu_ref_tryget_live() and percpu_ref_put() each call RCU's functions, out of
+ * line.  The switch of a percpu_ref waits for sections without preemption as
+ * well, so here is their fast half alone.
+ */
+static __always_inline bool ref_tryget_live(struct percpu_ref *ref)
+{
+	unsigned long __percpu *count;
+
+	if (likely(__ref_is_percpu(ref, &count))) {
+		this_cpu_inc(*count);
+		return true;
+	}
+	return percpu_ref_tryget_live(ref);
+}
+
+static __always_inline void ref_put(struct percpu_ref *ref)
+{
+	unsigned long __percpu *count;
+	bool done = false;
+
+	preempt_disable();
+	if (likely(__ref_is_percpu(ref, &count))) {
+		this_cpu_dec(*count);
+		done = true;
+	}
+	preempt_enable();
+	if (unlikely(!done))
+		percpu_ref_put(ref);
+}
+
+/*
  * Both gates at once, for a sender that may submit by itself.  The instance, or
  * NULL for the slow path.
  */
@@ -83,10 +114,10 @@ static struct iotarget_inst *enter_direct(struct iotarget_gate *gate, void *who)
 	struct iotarget_inst *inst;
 	bool live;
 
-	rcu_read_lock();
-	inst = rcu_dereference(gate->inst);
-	live = inst && percpu_ref_tryget_live_rcu(&inst->ref);
-	rcu_read_unlock();
+	preempt_disable();
+	inst = rcu_dereference_sched(gate->inst);
+	live = inst && ref_tryget_live(&inst->ref);
+	preempt_enable();
 	if (!live)
 		return NULL;
 
@@ -365,7 +396,7 @@ void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 	iotarget_hook(IOTARGET_HOOK_GATE_LEAVE, inst);
 	this_cpu_dec(inst->counts->out[epoch]);
 	if (!(flags & IOTARGET_UNIT_IGNORE))
-		percpu_ref_put(&inst->ref);
+		ref_put(&inst->ref);
 	else
 		iotarget_inst_unhold(inst);
 }
