@@ -49,8 +49,8 @@ static bool not_supported(const struct bio *bio)
 
 /* -- bios of somebody else ------------------------------------------------- */
 
-static void end_upper(struct iotarget *target, struct bio *upper,
-		      blk_status_t status)
+static __always_inline void end_upper(struct iotarget *target,
+				      struct bio *upper, blk_status_t status)
 {
 	if (unlikely(status))
 		upper->bi_status = status;
@@ -70,8 +70,9 @@ static bool send_again(struct iotarget *target, struct bio *upper)
 }
 
 /* It is back, or never left: the owner's word, then that of its submitter. */
-static void finish_upper(struct iotarget *target, struct bio *upper,
-			 blk_status_t status, enum iotarget_outcome outcome)
+static __always_inline void
+finish_upper(struct iotarget *target, struct bio *upper, blk_status_t status,
+	     enum iotarget_outcome outcome)
 {
 	if (target->ops->end_bio &&
 	    target->ops->end_bio(target, upper, &status, outcome) ==
@@ -116,8 +117,16 @@ static struct bio *clone_of(struct iotarget_inst *inst, struct bio *bio,
 	struct bio *clone;
 
 	bio->bi_opf |= REQ_ALLOC_CACHE;
-	clone = bio_alloc_clone(inst->bdev, bio, gfp, inst->clones);
+	clone = bio_alloc_clone(NULL, bio, gfp, inst->clones);
 	bio->bi_opf = opf;
+	if (unlikely(!clone))
+		return NULL;
+	/*
+	 * With the device given above, the clone would first be associated
+	 * with the cgroup of whoever runs this.
+	 */
+	clone->bi_bdev = inst->bdev;
+	bio_clone_blkg_association(clone, bio);
 	return clone;
 }
 
