@@ -41,7 +41,7 @@ static unsigned int unit_flags(u32 flags)
 }
 
 /* Zones are not understood yet, nor is waiting for a completion by polling. */
-static bool not_supported(const struct bio *bio)
+static __always_inline bool not_supported(const struct bio *bio)
 {
 	return bio->bi_opf & REQ_POLLED || op_is_zone_mgmt(bio_op(bio)) ||
 	       bio_op(bio) == REQ_OP_ZONE_APPEND;
@@ -127,6 +127,8 @@ static struct bio *clone_of(struct iotarget_inst *inst, struct bio *bio,
 	 */
 	clone->bi_bdev = inst->bdev;
 	bio_clone_blkg_association(clone, bio);
+	/* Older kernels tell by this whether it may have to be split. */
+	clone->bi_vcnt = bio->bi_vcnt;
 	return clone;
 }
 
