@@ -503,17 +503,13 @@ static int bus_number_unprivileged(int fd)
 	return bus_number(fd) != -ENOTTY ? 3 : 0;
 }
 
-TEST_F(stack, what_is_beyond_a_partition)
+static void only_with_privilege(struct __test_metadata *_metadata,
+				const char *path)
 {
-	char disk[DEVICE_PATH], part[DEVICE_PATH];
-	int fd, status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int status;
 	pid_t pid;
 
-	if (!got_device(disk, scsi_debug_disk()) ||
-	    !got_device(part, partition_make(disk, 1, MIB, 4 * MIB)))
-		SKIP(return, "%s", device_reason());
-	ASSERT_EQ(0, gate_on(GATE, part, self->path));
-	fd = open(self->path, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	EXPECT_LE(0, bus_number(fd));
 	pid = fork();
@@ -522,8 +518,28 @@ TEST_F(stack, what_is_beyond_a_partition)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, WEXITSTATUS(status));
 	close(fd);
+}
+
+/* Of the device below, or of the gate: below that it looks like a whole disk. */
+TEST_F(stack, what_is_beyond_a_partition)
+{
+	char disk[DEVICE_PATH], part[DEVICE_PATH];
+
+	if (!got_device(disk, scsi_debug_disk()) ||
+	    !got_device(part, partition_make(disk, 1, MIB, 4 * MIB)))
+		SKIP(return, "%s", device_reason());
+	ASSERT_EQ(0, gate_on(GATE, part, self->path));
+	only_with_privilege(_metadata, self->path);
 	EXPECT_EQ(0, gate_off(GATE));
 	EXPECT_EQ(0, partition_remove(disk, 1));
+
+	ASSERT_EQ(0, gate_set(GATE, "partitions", "1"));
+	ASSERT_EQ(0, gate_on(GATE, disk, self->path));
+	ASSERT_TRUE(got_device(part, partition_make(self->path, 1, MIB,
+						    4 * MIB)));
+	only_with_privilege(_metadata, part);
+	EXPECT_EQ(0, partition_remove(self->path, 1));
+	EXPECT_EQ(0, gate_off(GATE));
 }
 
 /* -- gates on gates ----------------------------------------------------------- */
