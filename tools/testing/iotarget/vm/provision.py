@@ -25,7 +25,9 @@ TOOLS = {
     "busybox": "busybox-static", "mke2fs": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86", "/usr/include/libelf.h": "libelf-dev",
     "/usr/include/openssl/ssl.h": "libssl-dev",
-    "/usr/include/stdio.h": "libc6-dev",
+    "/usr/include/stdio.h": "libc6-dev", "/usr/include/libmnl/libmnl.h": "libmnl-dev",
+    "/usr/lib/python3/dist-packages/yaml": "python3-yaml",
+    "/usr/lib/python3/dist-packages/jsonschema": "python3-jsonschema",
 }
 
 
