@@ -11,16 +11,20 @@
  *
  *   s_umount, bd_fsfreeze_mutex	of a file system above
  *   device locks, class mutex		removal hooks come with these held
- *   bd_holder_lock, cb_lock
+ *   bd_holder_lock, cb_lock		requests of netlink come with cb_lock
+ * * stops_lock (mutex, control.c)	held over the transitions of control and
+ *					the callbacks of what a purge fails
+ * * the registry's xarray lock		held for look-ups only
  * * lowers_lock (mutex, lower.c)	held over an allocation, nothing else
  *   disk->open_mutex			taken by opening and closing a device,
  *					and by the walk up to its parents
  *   percpu_ref_switch_lock		kill, resurrect, is_zero; the confirm and
  *					release callbacks run under it, so they
  *					take no lock of ours
- * * gate->lock (irq-safe spinlock)	innermost but for the two below; never
+ * * gate->lock (irq-safe spinlock)	innermost but for those below; never
  *					call percpu_ref_kill, _resurrect or
  *					_is_zero with it held
+ * * notes_lock (irq-safe, notify.c)	transitions are noted in their order
  *   workqueue pool locks, timer base locks, wait queue locks
  * * req->part_lock (irq-safe)		leaf
  *
@@ -116,6 +120,7 @@ enum iotarget_req_state {
  * @extra: later arrivals that the drain may still take                    (L)
  * @starts: starts so far; a waiting stop that sees it move gives up       (L)
  * @opens: opens begun or abandoned; names the one that is under way       (L)
+ * @changes: transitions so far but for the end of a drain                 (L)
  * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
@@ -138,6 +143,7 @@ struct iotarget_gate {
 	unsigned int		extra;
 	u64			starts;
 	u64			opens;
+	u64			changes;
 	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
@@ -310,12 +316,26 @@ struct iotarget_backend_ops {
  * @inst: the instance it concerned, referenced, or NULL
  * @starts: gate->starts just after
  * @opens: gate->opens just after
+ * @changes: gate->changes just after
+ * @before: the state just before
  */
 struct iotarget_change {
 	u16			actions;
 	struct iotarget_inst	*inst;
 	u64			starts;
 	u64			opens;
+	u64			changes;
+	enum iotarget_word	before;
+};
+
+/**
+ * struct iotarget_by - a transition that control makes, not the target's driver
+ * @cookie: of the verb that it is for
+ * @unchanged: only if gate->changes is this number; 0 for whatever it is
+ */
+struct iotarget_by {
+	u64			cookie;
+	u64			unchanged;
 };
 
 /**
@@ -366,6 +386,9 @@ void iotarget_gate_unsent(struct iotarget_inst *inst,
 int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 			struct iotarget_inst *fresh, u64 opens,
 			struct iotarget_change *change);
+int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
+			   const struct iotarget_by *by,
+			   struct iotarget_change *change);
 int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 		       unsigned int timeout_ms,
 		       struct iotarget_wait_report *report);
@@ -490,6 +513,42 @@ void iotarget_lower_identify(struct block_device *bdev,
 /* block.c */
 enum iotarget_outcome iotarget_block_outcome(blk_status_t status);
 extern const struct iotarget_backend_ops iotarget_block_ops;
+
+/* control.c, notify.c, registry.c: what the core calls in them */
+#if IS_ENABLED(CONFIG_NET)
+int iotarget_registry_add(struct iotarget *target);
+void iotarget_registry_remove(struct iotarget *target);
+void iotarget_note_created(struct iotarget *target);
+void iotarget_note_transition(struct iotarget *target,
+			      enum iotarget_event event,
+			      enum iotarget_word before,
+			      const struct iotarget_by *by);
+void iotarget_control_overridden(void);
+int iotarget_control_init(void);
+void iotarget_control_exit(void);
+#else
+static inline int iotarget_registry_add(struct iotarget *target)
+{
+	return 0;
+}
+
+static inline void iotarget_registry_remove(struct iotarget *target) { }
+static inline void iotarget_note_created(struct iotarget *target) { }
+
+static inline void iotarget_note_transition(struct iotarget *target,
+					    enum iotarget_event event,
+					    enum iotarget_word before,
+					    const struct iotarget_by *by)
+{
+}
+
+static inline int iotarget_control_init(void)
+{
+	return 0;
+}
+
+static inline void iotarget_control_exit(void) { }
+#endif
 
 /* main.c */
 extern struct workqueue_struct *iotarget_fast_wq;	/* never blocks long */

@@ -37,8 +37,13 @@ static int __init iotarget_init(void)
 	ret = iotarget_requests_init();
 	if (ret)
 		goto destroy_slow;
+	ret = iotarget_control_init();
+	if (ret)
+		goto exit_requests;
 	return 0;
 
+exit_requests:
+	iotarget_requests_exit();
 destroy_slow:
 	destroy_workqueue(iotarget_slow_wq);
 destroy_fast:
@@ -48,6 +53,7 @@ destroy_fast:
 
 static void __exit iotarget_exit(void)
 {
+	iotarget_control_exit();
 	/*
 	 * No module that uses us is left, and so no open instance.  What the
 	 * last ones queued on their way out ends in this order: reconcilers,

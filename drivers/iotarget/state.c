@@ -203,6 +203,35 @@ enum iotarget_state iotarget_word_state(enum iotarget_word word)
 }
 
 /**
+ * iotarget_event_to - how a target gets from one open state to another
+ * @now: the state it is in
+ * @wanted: the state it shall be in
+ *
+ * Nothing is waited for on the way, and nothing that is sent is cancelled but by
+ * a purge.
+ *
+ * Context: any.
+ * Return: the event, or %IOTARGET_NR_EVENTS if there is nothing to be done, or
+ * @wanted is no state of an open target.
+ */
+enum iotarget_event iotarget_event_to(enum iotarget_state now,
+				      enum iotarget_state wanted)
+{
+	if (now == wanted)
+		return IOTARGET_NR_EVENTS;
+	switch (wanted) {
+	case IOTARGET_STARTED:
+		return IOTARGET_EV_START;
+	case IOTARGET_STOPPED:
+		return IOTARGET_EV_STOP_LEAVE;
+	case IOTARGET_PURGED:
+		return IOTARGET_EV_PURGE;
+	default:
+		return IOTARGET_NR_EVENTS;
+	}
+}
+
+/**
  * iotarget_word_name - a state's name for logs and the documentation
  * @word: the state
  *

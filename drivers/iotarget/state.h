@@ -74,6 +74,8 @@ struct iotarget_rule {
 const struct iotarget_rule *iotarget_rule(enum iotarget_word word,
 					  enum iotarget_event event);
 enum iotarget_state iotarget_word_state(enum iotarget_word word);
+enum iotarget_event iotarget_event_to(enum iotarget_state now,
+				      enum iotarget_state wanted);
 const char *iotarget_word_name(enum iotarget_word word);
 const char *iotarget_event_name(enum iotarget_event event);
 const char *iotarget_action_name(unsigned int bit);

@@ -62,6 +62,8 @@ static bool abi_ok(const struct iotarget_abi *abi)
 
 static void target_free(struct iotarget *target)
 {
+	/* First: who finds it there relies on the owner's code being there. */
+	iotarget_registry_remove(target);
 	if (target->ops->destroy)
 		target->ops->destroy(target->priv);
 	iotarget_gate_exit(&target->gate);
@@ -144,6 +146,13 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 	target->limbo_max = params->limbo_bytes ?: IOTARGET_LIMBO_BYTES;
 	kref_init(&target->refs);
 	INIT_WORK(&target->release_work, target_release_work);
+	if (iotarget_registry_add(target)) {
+		iotarget_gate_exit(&target->gate);
+		put_device(target->dev);
+		kfree(target);
+		return ERR_PTR(-ENOMEM);
+	}
+	iotarget_note_created(target);
 	return target;
 }
 EXPORT_SYMBOL_GPL(__iotarget_create);

@@ -115,6 +115,74 @@ static int check_opens(struct iotarget_gate *gate, enum iotarget_event event,
 	return opens == gate->opens ? 0 : -ECANCELED;
 }
 
+/* What control ends is what control made: the driver must not have come between. */
+static int check_by(struct iotarget_gate *gate, const struct iotarget_by *by)
+{
+	lockdep_assert_held(&gate->lock);
+	return by && by->unchanged && by->unchanged != gate->changes ?
+		-ECANCELED : 0;
+}
+
+static int gate_event(struct iotarget *target, enum iotarget_event event,
+		      struct iotarget_inst *fresh, u64 opens,
+		      const struct iotarget_by *by,
+		      struct iotarget_change *change)
+{
+	struct iotarget_gate *gate = &target->gate;
+	const struct iotarget_rule *rule;
+	enum iotarget_word before;
+	struct iotarget_inst *inst;
+	struct iotarget_failing failing = {
+		.bios = BIO_EMPTY_LIST,
+		.units = LIST_HEAD_INIT(failing.units),
+	};
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	before = gate->word;
+	rule = iotarget_rule(before, event);
+	ret = check_opens(gate, event, opens) ?: check_by(gate, by) ?:
+	      rule->error;
+	if (ret) {
+		spin_unlock_irqrestore(&gate->lock, flags);
+		return ret;
+	}
+	inst = fresh ?: current_inst(gate);
+	if (inst)
+		kref_get(&inst->kref);
+	if (event == IOTARGET_EV_OPEN) {
+		WRITE_ONCE(gate->opens, gate->opens + 1);
+		WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
+	}
+	gate->changes++;
+	WRITE_ONCE(gate->word, rule->next);
+	act_locked(gate, rule->actions, inst, &failing);
+	if (change)
+		*change = (struct iotarget_change){
+			.actions = rule->actions,
+			.inst = inst,
+			.starts = gate->starts,
+			.opens = gate->opens,
+			.changes = gate->changes,
+			.before = before,
+		};
+	iotarget_note_transition(target, event, before, by);
+	spin_unlock_irqrestore(&gate->lock, flags);
+
+	if (rule->actions & IOTARGET_ACT_SHUT)
+		iotarget_hook(IOTARGET_HOOK_GATE_SHUT, target);
+	if (rule->actions & IOTARGET_ACT_DETACH)
+		iotarget_gate_put_ignored(inst);
+	if (inst)
+		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
+	wake_up_all(&gate->waitq);
+	fail_pended(target, &failing);
+	if (inst && !change)
+		iotarget_inst_put(inst);
+	return 0;
+}
+
 /**
  * iotarget_gate_event - carry out a transition
  * @target: the target
@@ -133,52 +201,25 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 			struct iotarget_inst *fresh, u64 opens,
 			struct iotarget_change *change)
 {
-	struct iotarget_gate *gate = &target->gate;
-	const struct iotarget_rule *rule;
-	struct iotarget_inst *inst;
-	struct iotarget_failing failing = {
-		.bios = BIO_EMPTY_LIST,
-		.units = LIST_HEAD_INIT(failing.units),
-	};
-	unsigned long flags;
-	int ret;
+	return gate_event(target, event, fresh, opens, NULL, change);
+}
 
-	spin_lock_irqsave(&gate->lock, flags);
-	rule = iotarget_rule(gate->word, event);
-	ret = check_opens(gate, event, opens) ?: rule->error;
-	if (ret) {
-		spin_unlock_irqrestore(&gate->lock, flags);
-		return ret;
-	}
-	inst = fresh ?: current_inst(gate);
-	if (inst)
-		kref_get(&inst->kref);
-	if (event == IOTARGET_EV_OPEN) {
-		WRITE_ONCE(gate->opens, gate->opens + 1);
-		WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
-	}
-	WRITE_ONCE(gate->word, rule->next);
-	act_locked(gate, rule->actions, inst, &failing);
-	if (change)
-		*change = (struct iotarget_change){
-			.actions = rule->actions,
-			.inst = inst,
-			.starts = gate->starts,
-			.opens = gate->opens,
-		};
-	spin_unlock_irqrestore(&gate->lock, flags);
-
-	if (rule->actions & IOTARGET_ACT_SHUT)
-		iotarget_hook(IOTARGET_HOOK_GATE_SHUT, target);
-	if (rule->actions & IOTARGET_ACT_DETACH)
-		iotarget_gate_put_ignored(inst);
-	if (inst)
-		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
-	wake_up_all(&gate->waitq);
-	fail_pended(target, &failing);
-	if (inst && !change)
-		iotarget_inst_put(inst);
-	return 0;
+/**
+ * iotarget_control_event - carry out a transition that control asks for
+ * @target: the target
+ * @event: what happens; none that opens
+ * @by: for which verb, and on which condition
+ * @change: as in iotarget_gate_event()
+ *
+ * Context: as iotarget_gate_event().
+ * Return: 0, the errno of the table's cell, or -ECANCELED if there were other
+ * transitions since @by->unchanged.
+ */
+int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
+			   const struct iotarget_by *by,
+			   struct iotarget_change *change)
+{
+	return gate_event(target, event, NULL, 0, by, change);
 }
 
 /**

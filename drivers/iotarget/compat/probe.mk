@@ -25,6 +25,10 @@ ccflags-$(call iotarget-has,blk_types.h,BLK_STS_RESV_CONFLICT) += \
 ccflags-$(or $(call iotarget-has,blkdev.h,bdev_partno),\
 	     $(call iotarget-has,blk_types.h,bdev_partno)) += \
 	-DIOTARGET_HAS_BDEV_PARTNO
+ccflags-$(call iotarget-has,../net/genetlink.h,^struct genl_split_ops .) += \
+	-DIOTARGET_HAS_GENL_SPLIT_OPS
+ccflags-$(call iotarget-has,../net/netlink.h,const struct netlink_range_validation .range) += \
+	-DIOTARGET_HAS_CONST_RANGE
 
 # No header shows since when interrupts may put bios into the per-CPU cache (6.2).
 ccflags-$(shell [ $(VERSION)$(shell printf %03d $(PATCHLEVEL)) -ge 6002 ] && echo y) += \

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Control from user space: what its files call in each other.  What the core
+ * calls is in internal.h.
+ *
+ *   netlink.c	the family: messages in and out, nothing else
+ *   control.c	verbs and the stops that they make
+ *   notify.c	events on their way to netlink.c
+ *   registry.c	which targets there are
+ */
+#ifndef _IOTARGET_CONTROL_H
+#define _IOTARGET_CONTROL_H
+
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+
+#include <uapi/linux/iotarget.h>
+
+#include "internal.h"
+
+/* What a verb that names no times of its own gets. */
+#define IOTARGET_VERB_TIMEOUT_MS	10000
+#define IOTARGET_STOP_EXPIRES_MS	60000
+
+#define IOTARGET_REASON_MAX		127
+
+/**
+ * struct iotarget_note - an event on its way to those who listen
+ * @node: in the queue
+ * @seq: its number
+ * @time: ktime_get_boottime_ns() when it happened
+ * @id: the target's
+ * @cookie: of the verb that it is about, or 0
+ * @name: the target's
+ * @kind: &enum iotarget_event_kind
+ * @state: &enum iotarget_state, just after
+ * @why: &enum iotarget_why, with %IOTARGET_EVENT_KIND_STOP_ENDED
+ * @error: 0 or a negative errno, with %IOTARGET_EVENT_KIND_RESULT
+ * @message: what the error means, a constant string, or NULL
+ * @report: with %IOTARGET_EVENT_KIND_RESULT
+ */
+struct iotarget_note {
+	struct list_head		node;
+	u64				seq;
+	u64				time;
+	u64				id;
+	u64				cookie;
+	char				name[IOTARGET_NAME_MAX + 1];
+	u8				kind;
+	u8				state;
+	u8				why;
+	int				error;
+	const char			*message;
+	struct iotarget_wait_report	report;
+};
+
+/**
+ * struct iotarget_verb_args - what a verb was told
+ * @timeout_ms: how long to wait
+ * @expires_ms: how long a stop lasts, 0 for ever
+ * @action: &enum iotarget_sent_action, 0 for the verb's own
+ * @hold: it ends with the socket
+ * @portid: which socket
+ * @pid: who asked
+ * @comm: the name of that process
+ * @reason: what it gave as the reason
+ */
+struct iotarget_verb_args {
+	u32		timeout_ms;
+	u32		expires_ms;
+	u8		action;
+	bool		hold;
+	u32		portid;
+	pid_t		pid;
+	char		comm[TASK_COMM_LEN];
+	char		reason[IOTARGET_REASON_MAX + 1];
+};
+
+/**
+ * struct iotarget_stop_info - a stop in force, for those who list them
+ * @cookie: of the verb that made it
+ * @purge: it is a purge
+ * @left_ms: how long it lasts, if it expires
+ * @args: what the verb was told
+ */
+struct iotarget_stop_info {
+	u64				cookie;
+	bool				purge;
+	u32				left_ms;
+	const struct iotarget_verb_args	*args;
+};
+
+struct iotarget_verb_op;
+
+/* control.c */
+struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
+					     const struct iotarget_verb_args *a,
+					     const char **message);
+u64 iotarget_verb_cookie(const struct iotarget_verb_op *op);
+void iotarget_verb_go(struct iotarget_verb_op *op);
+void iotarget_verb_abort(struct iotarget_verb_op *op);
+bool iotarget_verb_stops(u8 cmd);
+bool iotarget_verb_has_action(u8 cmd, u8 action);
+const char *iotarget_verb_error(int error);
+void iotarget_control_owner_gone(u32 portid);
+int iotarget_stops_each(struct iotarget *target,
+			int (*each)(void *context,
+				    const struct iotarget_stop_info *info),
+			void *context);
+
+/* notify.c */
+struct iotarget_note *iotarget_note_alloc(gfp_t gfp);
+void iotarget_note_fill(struct iotarget_note *note, struct iotarget *target,
+			u8 kind, u64 cookie);
+void iotarget_note_queue(struct iotarget_note *note);
+void iotarget_notes_flush(void);
+
+/* netlink.c */
+bool iotarget_nl_heard(void);
+int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped);
+int iotarget_nl_init(void);
+void iotarget_nl_exit(void);
+
+/* registry.c */
+struct iotarget *iotarget_registry_find(u64 id);
+struct iotarget *iotarget_registry_find_name(const char *name);
+struct iotarget *iotarget_registry_next(u64 from);
+unsigned int iotarget_registry_changes(void);
+
+#endif /* _IOTARGET_CONTROL_H */

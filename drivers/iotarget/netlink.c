@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The generic-netlink family "iotarget": messages in and out.
+ *
+ * Everything here takes CAP_SYS_ADMIN, joining the group of events, too.  No
+ * handler waits for a device: a verb is answered, and then a worker begins it.
+ * A further verb is an operation in the specification, a row in control.c and
+ * three lines here.
+ *
+ * Context: process.  Handlers run with cb_lock held for reading, at the same
+ * time as each other.
+ */
+#include <linux/capability.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/kdev_t.h>
+#include <linux/module.h>
+#include <linux/netlink.h>
+#include <linux/notifier.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "control.h"
+#include "netlink-gen.h"
+
+/* The generator can't say who may join. */
+static const struct genl_multicast_group groups[] = {
+	[IOTARGET_NLGRP_EVENTS] = {
+		.name = IOTARGET_MCGRP_EVENTS,
+		.flags = GENL_MCAST_CAP_SYS_ADMIN,
+	},
+};
+
+/* Off before the family goes, and its group's number with it. */
+static bool registered;
+
+/* -- what goes out -------------------------------------------------------- */
+
+static int put_u64(struct sk_buff *skb, int type, u64 value, int pad)
+{
+	return nla_put_u64_64bit(skb, type, value, pad);
+}
+
+static int put_target_u64(struct sk_buff *skb, int type, u64 value)
+{
+	return put_u64(skb, type, value, IOTARGET_A_TARGET_PAD);
+}
+
+static int put_flag(struct sk_buff *skb, int type, bool set)
+{
+	return set ? nla_put_flag(skb, type) : 0;
+}
+
+static int put_stop(void *context, const struct iotarget_stop_info *info)
+{
+	const struct iotarget_verb_args *args = info->args;
+	struct sk_buff *skb = context;
+	struct nlattr *nest;
+
+	nest = nla_nest_start(skb, IOTARGET_A_TARGET_STOP);
+	if (!nest)
+		return -EMSGSIZE;
+	if (put_u64(skb, IOTARGET_A_STOP_COOKIE, info->cookie,
+		    IOTARGET_A_STOP_PAD) ||
+	    put_flag(skb, IOTARGET_A_STOP_PURGE, info->purge) ||
+	    nla_put_u32(skb, IOTARGET_A_STOP_PID, args->pid) ||
+	    nla_put_string(skb, IOTARGET_A_STOP_COMM, args->comm) ||
+	    nla_put_string(skb, IOTARGET_A_STOP_REASON, args->reason) ||
+	    put_flag(skb, IOTARGET_A_STOP_HOLD, args->hold) ||
+	    (args->expires_ms &&
+	     put_u64(skb, IOTARGET_A_STOP_EXPIRES_MS, info->left_ms,
+		     IOTARGET_A_STOP_PAD)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_device_info(struct sk_buff *skb,
+			   const struct iotarget_info *info)
+{
+	if (!info->access)
+		return 0;
+	return nla_put_u32(skb, IOTARGET_A_TARGET_ACCESS, info->access) ||
+	       nla_put_u32(skb, IOTARGET_A_TARGET_MAJOR, MAJOR(info->devt)) ||
+	       nla_put_u32(skb, IOTARGET_A_TARGET_MINOR, MINOR(info->devt)) ||
+	       nla_put_string(skb, IOTARGET_A_TARGET_DISK, info->disk_name) ||
+	       nla_put_u32(skb, IOTARGET_A_TARGET_PARTITION,
+			   info->partition) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_CAPACITY,
+			      info->capacity) ||
+	       nla_put_u32(skb, IOTARGET_A_TARGET_LOGICAL_BLOCK_SIZE,
+			   info->logical_block_size) ||
+	       put_flag(skb, IOTARGET_A_TARGET_READ_ONLY, info->read_only) ||
+	       put_flag(skb, IOTARGET_A_TARGET_REMOVABLE, info->removable) ||
+	       put_flag(skb, IOTARGET_A_TARGET_WRITE_CACHE,
+			info->write_cache);
+}
+
+static int put_owner(struct sk_buff *skb, struct iotarget *target)
+{
+	struct module *owner = target->ops->owner;
+
+	return (owner && nla_put_string(skb, IOTARGET_A_TARGET_MODULE,
+					module_name(owner))) ||
+	       (target->dev && nla_put_string(skb, IOTARGET_A_TARGET_CREATOR,
+					      dev_name(target->dev)));
+}
+
+static int put_target(struct sk_buff *skb, struct iotarget *target)
+{
+	const enum iotarget_word word = READ_ONCE(target->gate.word);
+	struct iotarget_info info;
+
+	iotarget_get_info(target, &info);
+	if (put_target_u64(skb, IOTARGET_A_TARGET_ID, info.id) ||
+	    nla_put_string(skb, IOTARGET_A_TARGET_NAME, info.name) ||
+	    nla_put_u32(skb, IOTARGET_A_TARGET_STATE,
+			iotarget_word_state(word)) ||
+	    nla_put_string(skb, IOTARGET_A_TARGET_PHASE,
+			   iotarget_word_name(word)) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_PENDED, info.pended) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_SENT, info.sent) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_IGNORED, info.ignored) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_OLDEST_MS, info.oldest_ms) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_LIMBO, info.limbo) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_LIMBO_BYTES,
+			   info.limbo_bytes) ||
+	    put_target_u64(skb, IOTARGET_A_TARGET_CLOSING, info.closing) ||
+	    put_device_info(skb, &info) || put_owner(skb, target))
+		return -EMSGSIZE;
+	return iotarget_stops_each(target, put_stop, skb);
+}
+
+static int put_result(struct sk_buff *skb, const struct iotarget_note *note)
+{
+	if (note->kind != IOTARGET_EVENT_KIND_RESULT)
+		return 0;
+	return nla_put_u32(skb, IOTARGET_A_EVENT_ERROR, -note->error) ||
+	       (note->message && nla_put_string(skb, IOTARGET_A_EVENT_MESSAGE,
+						note->message)) ||
+	       put_u64(skb, IOTARGET_A_EVENT_SENT, note->report.sent,
+		       IOTARGET_A_EVENT_PAD) ||
+	       put_u64(skb, IOTARGET_A_EVENT_PENDED, note->report.pended,
+		       IOTARGET_A_EVENT_PAD) ||
+	       put_u64(skb, IOTARGET_A_EVENT_OLDEST_MS,
+		       note->report.oldest_ms, IOTARGET_A_EVENT_PAD);
+}
+
+static int put_note(struct sk_buff *skb, const struct iotarget_note *note,
+		    u64 dropped)
+{
+	const int pad = IOTARGET_A_EVENT_PAD;
+
+	return put_u64(skb, IOTARGET_A_EVENT_SEQ, note->seq, pad) ||
+	       put_u64(skb, IOTARGET_A_EVENT_TIME, note->time, pad) ||
+	       put_u64(skb, IOTARGET_A_EVENT_DROPPED, dropped, pad) ||
+	       nla_put_u32(skb, IOTARGET_A_EVENT_KIND, note->kind) ||
+	       put_u64(skb, IOTARGET_A_EVENT_ID, note->id, pad) ||
+	       nla_put_string(skb, IOTARGET_A_EVENT_NAME, note->name) ||
+	       nla_put_u32(skb, IOTARGET_A_EVENT_STATE, note->state) ||
+	       (note->cookie && put_u64(skb, IOTARGET_A_EVENT_COOKIE,
+					note->cookie, pad)) ||
+	       (note->why && nla_put_u32(skb, IOTARGET_A_EVENT_WHY,
+					 note->why)) ||
+	       put_result(skb, note);
+}
+
+/**
+ * iotarget_nl_heard - does anybody listen?
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool iotarget_nl_heard(void)
+{
+	return READ_ONCE(registered) &&
+	       genl_has_listeners(&iotarget_nl_family, &init_net,
+				  IOTARGET_NLGRP_EVENTS) > 0;
+}
+
+/**
+ * iotarget_nl_tell - send an event to those who listen
+ * @note: the event
+ * @dropped: how many could not be told so far
+ *
+ * Context: process; sleeps.
+ * Return: 0 or a negative errno.
+ */
+int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped)
+{
+	struct sk_buff *skb;
+	void *head;
+
+	/* What was queued just before the end must not reach another's group. */
+	if (!READ_ONCE(registered))
+		return 0;
+	/* NOIO: reconcilers share the workqueue, and its only rescuer. */
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_NOIO);
+	if (!skb)
+		return -ENOMEM;
+	head = genlmsg_put(skb, 0, 0, &iotarget_nl_family, 0,
+			   IOTARGET_CMD_EVENT);
+	if (!head || put_note(skb, note, dropped)) {
+		nlmsg_free(skb);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, head);
+	/* Whose own buffer is full is told so; who has left need not be. */
+	genlmsg_multicast(&iotarget_nl_family, skb, 0, IOTARGET_NLGRP_EVENTS,
+			  GFP_NOIO);
+	return 0;
+}
+
+/* -- what comes in -------------------------------------------------------- */
+
+static int may(struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	if (netlink_capable(skb, CAP_SYS_ADMIN))
+		return 0;
+	NL_SET_ERR_MSG(extack, "this takes CAP_SYS_ADMIN");
+	return -EPERM;
+}
+
+/* By number or by name: the attributes are the same in all requests. */
+static struct iotarget *find(struct genl_info *info)
+{
+	struct nlattr *id = info->attrs[IOTARGET_A_VERB_ID];
+	struct nlattr *name = info->attrs[IOTARGET_A_VERB_NAME];
+	struct iotarget *target;
+
+	BUILD_BUG_ON((int)IOTARGET_A_VERB_ID != (int)IOTARGET_A_TARGET_ID);
+	BUILD_BUG_ON((int)IOTARGET_A_VERB_NAME != (int)IOTARGET_A_TARGET_NAME);
+	if (!id && !name) {
+		NL_SET_ERR_MSG(info->extack, "which target? give id or name");
+		return ERR_PTR(-EINVAL);
+	}
+	if (id && name) {
+		NL_SET_ERR_MSG_ATTR(info->extack, name,
+				    "id and name exclude each other");
+		return ERR_PTR(-EINVAL);
+	}
+	target = id ? iotarget_registry_find(nla_get_u64(id)) :
+		      iotarget_registry_find_name(nla_data(name));
+	if (!target) {
+		NL_SET_ERR_MSG_ATTR(info->extack, id ?: name,
+				    "no such target");
+		return ERR_PTR(-ENOENT);
+	}
+	if (IS_ERR(target))
+		NL_SET_ERR_MSG_ATTR(info->extack, name,
+				    "several targets have this name: use the id");
+	return target;
+}
+
+static int reply_target(struct genl_info *info, struct iotarget *target)
+{
+	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	void *head;
+	int ret;
+
+	if (!skb)
+		return -ENOMEM;
+	head = genlmsg_put_reply(skb, info, &iotarget_nl_family, 0,
+				 IOTARGET_CMD_GET);
+	ret = head ? put_target(skb, target) : -EMSGSIZE;
+	if (ret) {
+		nlmsg_free(skb);
+		return ret;
+	}
+	genlmsg_end(skb, head);
+	return genlmsg_reply(skb, info);
+}
+
+int iotarget_nl_get_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct iotarget *target;
+	int ret;
+
+	ret = may(skb, info->extack);
+	if (ret)
+		return ret;
+	target = find(info);
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	ret = reply_target(info, target);
+	iotarget_gate_unpin(target);
+	return ret;
+}
+
+static int dump_target(struct sk_buff *skb, struct netlink_callback *cb,
+		       struct iotarget *target)
+{
+	void *head;
+
+	head = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			   &iotarget_nl_family, NLM_F_MULTI, IOTARGET_CMD_GET);
+	if (!head)
+		return -EMSGSIZE;
+	if (put_target(skb, target)) {
+		genlmsg_cancel(skb, head);
+		return -EMSGSIZE;
+	}
+	genl_dump_check_consistent(cb, head);
+	genlmsg_end(skb, head);
+	return 0;
+}
+
+int iotarget_nl_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct iotarget *target;
+	int ret;
+
+	ret = may(cb->skb, cb->extack);
+	if (ret)
+		return ret;
+	/* Who sees it change knows that targets came or went meanwhile. */
+	cb->seq = iotarget_registry_changes();
+	while ((target = iotarget_registry_next(cb->args[0]))) {
+		const u64 id = target->id;
+
+		ret = dump_target(skb, cb, target);
+		iotarget_gate_unpin(target);
+		if (ret)
+			break;
+		cb->args[0] = id + 1;
+	}
+	/* One that does not fit even alone would be asked for forever. */
+	return skb->len ?: ret;
+}
+
+static int read_action(u8 cmd, struct genl_info *info,
+		       struct iotarget_verb_args *args)
+{
+	struct nlattr *attr = info->attrs[IOTARGET_A_VERB_ACTION];
+
+	if (!attr)
+		return 0;
+	args->action = nla_get_u32(attr);
+	if (iotarget_verb_has_action(cmd, args->action))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(info->extack, attr,
+			    "a purge cancels what is sent, or leaves it");
+	return -EINVAL;
+}
+
+/* What only those verbs have that leave a stop in force. */
+static int read_stop(u8 cmd, struct genl_info *info,
+		     struct iotarget_verb_args *args)
+{
+	struct nlattr *expires = info->attrs[IOTARGET_A_VERB_EXPIRES_MS];
+	struct nlattr *reason = info->attrs[IOTARGET_A_VERB_REASON];
+	const bool forever = info->attrs[IOTARGET_A_VERB_FOREVER];
+
+	if (expires && forever) {
+		NL_SET_ERR_MSG_ATTR(info->extack, expires,
+				    "expires-ms and forever exclude each other");
+		return -EINVAL;
+	}
+	args->expires_ms = IOTARGET_STOP_EXPIRES_MS;
+	if (expires || forever)
+		args->expires_ms = expires ? nla_get_u32(expires) : 0;
+	args->hold = info->attrs[IOTARGET_A_VERB_HOLD];
+	if (reason)
+		nla_strscpy(args->reason, reason, sizeof(args->reason));
+	return read_action(cmd, info, args);
+}
+
+static int reply_cookie(u8 cmd, struct genl_info *info, u64 cookie)
+{
+	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	void *head;
+
+	if (!skb)
+		return -ENOMEM;
+	head = genlmsg_put_reply(skb, info, &iotarget_nl_family, 0, cmd);
+	if (!head || put_u64(skb, IOTARGET_A_VERB_COOKIE, cookie,
+			     IOTARGET_A_VERB_PAD)) {
+		nlmsg_free(skb);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, head);
+	return genlmsg_reply(skb, info);
+}
+
+/*
+ * The answer goes first: so a socket has the cookie before the events that
+ * carry it, and what nobody got an answer to is not done.
+ */
+static int begin(u8 cmd, struct iotarget *target, struct genl_info *info,
+		 const struct iotarget_verb_args *args)
+{
+	const char *message = "failed";
+	struct iotarget_verb_op *op;
+	int ret;
+
+	op = iotarget_verb_begin(cmd, target, args, &message);
+	if (IS_ERR(op)) {
+		if (info->extack)
+			info->extack->_msg = message;
+		iotarget_gate_unpin(target);
+		return PTR_ERR(op);
+	}
+	ret = reply_cookie(cmd, info, iotarget_verb_cookie(op));
+	if (ret)
+		iotarget_verb_abort(op);
+	else
+		iotarget_verb_go(op);
+	return ret;
+}
+
+static int verb(u8 cmd, struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *timeout = info->attrs[IOTARGET_A_VERB_TIMEOUT_MS];
+	struct iotarget_verb_args args = {
+		.timeout_ms = IOTARGET_VERB_TIMEOUT_MS,
+		.portid = info->snd_portid,
+		.pid = task_tgid_nr(current),
+	};
+	struct iotarget *target;
+	unsigned int noio;
+	int ret;
+
+	ret = may(skb, info->extack);
+	if (ret)
+		return ret;
+	if (timeout)
+		args.timeout_ms = nla_get_u32(timeout);
+	get_task_comm(args.comm, current);
+	/* The attributes of the others are not there to be looked at. */
+	ret = iotarget_verb_stops(cmd) ? read_stop(cmd, info, &args) : 0;
+	if (ret)
+		return ret;
+	target = find(info);
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	/* A start must not wait for memory that needs what it would start. */
+	noio = memalloc_noio_save();
+	ret = begin(cmd, target, info, &args);
+	memalloc_noio_restore(noio);
+	return ret;
+}
+
+int iotarget_nl_stop_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return verb(IOTARGET_CMD_STOP, skb, info);
+}
+
+int iotarget_nl_start_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return verb(IOTARGET_CMD_START, skb, info);
+}
+
+int iotarget_nl_purge_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return verb(IOTARGET_CMD_PURGE, skb, info);
+}
+
+/* -- coming and going ----------------------------------------------------- */
+
+static int socket_closed(struct notifier_block *nb, unsigned long event,
+			 void *data)
+{
+	const struct netlink_notify *n = data;
+
+	if (event == NETLINK_URELEASE && n->protocol == NETLINK_GENERIC &&
+	    net_eq(n->net, &init_net))
+		iotarget_control_owner_gone(n->portid);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block socket_notifier = {
+	.notifier_call = socket_closed,
+};
+
+/**
+ * iotarget_nl_init - register the family
+ *
+ * Context: module load.
+ * Return: 0 or a negative errno.
+ */
+int iotarget_nl_init(void)
+{
+	int ret;
+
+	iotarget_nl_family.netnsok = false;
+	iotarget_nl_family.mcgrps = groups;
+	ret = netlink_register_notifier(&socket_notifier);
+	if (ret)
+		return ret;
+	ret = genl_register_family(&iotarget_nl_family);
+	if (ret)
+		netlink_unregister_notifier(&socket_notifier);
+	else
+		WRITE_ONCE(registered, true);
+	return ret;
+}
+
+/**
+ * iotarget_nl_exit - unregister the family
+ *
+ * Context: module unload; sleeps.
+ */
+void iotarget_nl_exit(void)
+{
+	/* The number of our group may soon be another family's. */
+	WRITE_ONCE(registered, false);
+	iotarget_notes_flush();
+	genl_unregister_family(&iotarget_nl_family);
+	netlink_unregister_notifier(&socket_notifier);
+}
