@@ -30,11 +30,14 @@ TESTS ?=
 RUN_OPTIONS = $(if $(ENV),--env $(ENV)) $(if $(TESTS),--tests '$(TESTS)')
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)
 
-.PHONY: help deps modules modules_install clean demo test test-full kunit vm check test-mutants bench need-headers
+.PHONY: help deps modules modules_install tools tools_install install clean demo test test-full kunit vm check test-mutants bench need-headers
 
 help:
 	@echo "make modules          build iotarget.ko for the running kernel (KVER= or KDIR= for another)"
 	@echo "make modules_install  install it"
+	@echo "make tools            build the command-line tool (needs libmnl-dev)"
+	@echo "make tools_install    install it, with its manual page (PREFIX=, DESTDIR=)"
+	@echo "make install          modules_install and tools_install"
 	@echo "make demo             see it at work in a virtual machine, with a USB stick"
 	@echo "make test             the tests; ENV=stock-6.12 or ENV=uml,... and TESTS=GLOB choose some"
 	@echo "make test-full        the same, with more of what is done often (hours)"
@@ -56,6 +59,15 @@ modules: need-headers
 
 modules_install: need-headers
 	$(KBUILD) modules_install
+
+tools:
+	@mkdir -p build/tool
+	$(MAKE) -C tools/iotarget OUTPUT=$(CURDIR)/build/tool
+
+tools_install: tools
+	$(MAKE) -C tools/iotarget OUTPUT=$(CURDIR)/build/tool install
+
+install: modules_install tools_install
 
 clean:
 	@if [ -n "$(KDIR)" ] && [ -e "$(KDIR)/Makefile" ] && [ -e Kbuild ]; then \

@@ -93,6 +93,16 @@ def selftests(env_name, kernel_source, slowness=1):
     return programs
 
 
+def tool():
+    """The command-line tool with the libraries that it needs: {path in a guest: path here}.
+    Debian has no static libmnl."""
+    program = BUILD / "tool" / "iotarget"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    run("build tool", ["make", "-C", TREE / "tools/iotarget", f"OUTPUT={program.parent}"])
+    libraries = re.findall(r"(?:=> )?(/\S+) \(0x", output(["ldd", program]))
+    return {"bin/iotarget": program, **{path.lstrip("/"): Path(path) for path in libraries}}
+
+
 def is_helper(program):
     return Path(program).stem.endswith("_helper") or Path(program).name == "run.sh"
 

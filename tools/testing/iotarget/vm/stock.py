@@ -18,7 +18,7 @@ class StockRunner:
     def __init__(self, env):
         self.env = env
         self.kernel = None
-        self.own = self.programs = None
+        self.own = self.programs = self.tool = None
 
     def prepare(self):
         self.kernel = provision.kernel_of(self.env)
@@ -27,13 +27,14 @@ class StockRunner:
         self.own = build.modules(self.env.name, self.kernel.headers, *self.env.options,
                                  suite=self.kernel.suite)
         self.programs = build.selftests(self.env.name, source, self.env.slowness)
+        self.tool = build.tool()
 
     def tests(self):
         return [p for p in self.programs if not build.is_helper(p)]
 
     def _session(self, name, **options):
         return Session(self.env, name, own=self.own, kernel=self.kernel,
-                       files={f"tests/{p.name}": p for p in self.programs},
+                       files={**self.tool, **{f"tests/{p.name}": p for p in self.programs}},
                        disks=[disk for disk in default_disks() if self.env.disks and
                               disk.id not in self.env.without_disks], **options)
 

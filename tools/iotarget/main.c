@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iotarget: list I/O targets, stop, start and purge them, watch them.
+ *
+ * A verb is a row of the table: its name, its arguments, the options that it
+ * takes and the function.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("iotarget: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+#define STOP_OPTIONS	"ateHr"
+
+static const struct verb {
+	const char	*name;
+	const char	*args;		/* for the usage */
+	int		min, max;	/* how many */
+	const char	*options;	/* besides -j */
+	int		(*run)(const struct options *o);
+	const char	*about;
+} verbs[] = {
+	{ "list", "", 0, 0, "", verb_list, "all targets" },
+	{ "show", "TARGET", 1, 1, "", verb_show, "all that is known of one" },
+	{ "stop", "TARGET", 1, 1, STOP_OPTIONS, verb_stop, "hold what is sent to it" },
+	{ "start", "TARGET", 1, 1, "t", verb_start, "let requests through" },
+	{ "purge", "TARGET", 1, 1, STOP_OPTIONS, verb_purge,
+	  "fail what is held, refuse what comes" },
+	{ "monitor", "[NAME]", 0, 1, "", verb_monitor, "tell what happens, until interrupted" },
+	{ "attach", "DEVICE NAME", 2, 2, "", verb_attach, "put an iogate in front of a device" },
+	{ "detach", "NAME", 1, 1, "f", verb_detach, "take an iogate away" },
+};
+
+static const struct option long_options[] = {
+	{ "action", required_argument, NULL, 'a' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "expires", required_argument, NULL, 'e' },
+	{ "hold", no_argument, NULL, 'H' },
+	{ "reason", required_argument, NULL, 'r' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static void explain(FILE *out)
+{
+	unsigned int i;
+
+	fputs("usage: iotarget [--json] VERB ...\n\n", out);
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		fprintf(out, "  %-8s %-12s %s\n", verbs[i].name, verbs[i].args, verbs[i].about);
+	fputs("\nTARGET is a name, or @ and a number as in 'list'.\n\n"
+	      "  --action cancel|wait|leave   stop, purge: what to do about sent requests\n"
+	      "  --timeout MS                 how long to wait for them (10000)\n"
+	      "  --expires SECONDS|forever    stop, purge: how long it lasts (60)\n"
+	      "  --hold                       stop, purge: stay, and end it with this process\n"
+	      "  --reason TEXT                stop, purge: for those who find the target stopped\n"
+	      "  --force                      detach: even if it is in use\n"
+	      "  --json                       for programs\n", out);
+}
+
+static bool read_number(const char *text, double scale, double max, uint32_t *number)
+{
+	char *end;
+	double n;
+
+	errno = 0;
+	n = strtod(text, &end) * scale;
+	if (errno || end == text || *end || !(n >= 0) || n > max)
+		return false;
+	*number = n;
+	return true;
+}
+
+static bool read_action(const char *text, uint32_t *action)
+{
+	static const char * const names[] = {
+		[IOTARGET_SENT_ACTION_CANCEL] = "cancel",
+		[IOTARGET_SENT_ACTION_WAIT] = "wait",
+		[IOTARGET_SENT_ACTION_LEAVE] = "leave",
+	};
+	unsigned int i;
+
+	for (i = IOTARGET_SENT_ACTION_CANCEL; i <= IOTARGET_SENT_ACTION_LEAVE; i++) {
+		if (!strcmp(text, names[i])) {
+			*action = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_option(int option, const char *value, struct options *o)
+{
+	switch (option) {
+	case 'a':
+		return read_action(value, &o->action);
+	case 't':
+		o->has_timeout = true;
+		return read_number(value, 1, UINT32_MAX, &o->timeout_ms);
+	case 'e':
+		o->has_expires = true;
+		o->forever = !strcmp(value, "forever");
+		return o->forever || read_number(value, 1000, UINT32_MAX, &o->expires_ms);
+	case 'H':
+		o->hold = true;
+		return true;
+	case 'r':
+		o->reason = value;
+		return true;
+	case 'f':
+		o->force = true;
+		return true;
+	case 'j':
+		o->json = true;
+		return true;
+	}
+	return false;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	char given[16] = "";	/* the options */
+	size_t n = 0;
+	const struct verb *verb;
+	struct options o = { };
+	int option, count, i;
+
+	while ((option = getopt_long(argc, argv, "jh", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			explain(stdout);
+			return EXIT_DONE;
+		}
+		if (option == '?')
+			return EXIT_USAGE;
+		if (!read_option(option, optarg, &o)) {
+			complain("'%s' is not what that option takes", optarg);
+			return EXIT_USAGE;
+		}
+		if (option != 'j' && n < sizeof(given) - 1)
+			given[n++] = option;
+	}
+	if (optind == argc) {
+		explain(stderr);
+		return EXIT_USAGE;
+	}
+	verb = find_verb(argv[optind]);
+	count = argc - optind - 1;
+	if (!verb) {
+		complain("no verb '%s'; see iotarget --help", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (count < verb->min || count > verb->max) {
+		complain("usage: iotarget %s %s", verb->name, verb->args);
+		return EXIT_USAGE;
+	}
+	if (given[strspn(given, verb->options)]) {
+		complain("%s does not take one of these options; see iotarget --help", verb->name);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < count; i++)
+		o.args[i] = argv[optind + 1 + i];
+	return verb->run(&o);
+}

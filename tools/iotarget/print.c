@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tables and JSON.  What the kernel passes on from other users is not trusted:
+ * nothing that a terminal would take for more than a character gets there.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const char *name_of(const char * const *names, size_t count, uint32_t n)
+{
+	return n < count && names[n] ? names[n] : "unknown";
+}
+
+const char *state_name(uint32_t state)
+{
+	static const char * const names[] = {
+		[IOTARGET_TARGET_STATE_UNDEFINED] = "undefined",
+		[IOTARGET_TARGET_STATE_STARTED] = "started",
+		[IOTARGET_TARGET_STATE_STOPPED] = "stopped",
+		[IOTARGET_TARGET_STATE_CLOSED_FOR_QUERY_REMOVE] = "closed-for-query-remove",
+		[IOTARGET_TARGET_STATE_CLOSED] = "closed",
+		[IOTARGET_TARGET_STATE_DELETED] = "deleted",
+		[IOTARGET_TARGET_STATE_PURGED] = "purged",
+	};
+
+	return name_of(names, sizeof(names) / sizeof(*names), state);
+}
+
+const char *why_name(uint32_t why)
+{
+	static const char * const names[] = {
+		[IOTARGET_WHY_EXPIRED] = "expired",
+		[IOTARGET_WHY_OWNER_GONE] = "owner-gone",
+		[IOTARGET_WHY_STARTED] = "started",
+		[IOTARGET_WHY_OVERRIDDEN] = "overridden",
+		[IOTARGET_WHY_GONE] = "gone",
+	};
+
+	return name_of(names, sizeof(names) / sizeof(*names), why);
+}
+
+static const char *kind_name(uint32_t kind)
+{
+	static const char * const names[] = {
+		[IOTARGET_EVENT_KIND_CREATED] = "created",
+		[IOTARGET_EVENT_KIND_OPENED] = "opened",
+		[IOTARGET_EVENT_KIND_OPEN_FAILED] = "open-failed",
+		[IOTARGET_EVENT_KIND_STARTED] = "started",
+		[IOTARGET_EVENT_KIND_STOPPED] = "stopped",
+		[IOTARGET_EVENT_KIND_PURGED] = "purged",
+		[IOTARGET_EVENT_KIND_CLOSED] = "closed",
+		[IOTARGET_EVENT_KIND_DELETED] = "deleted",
+		[IOTARGET_EVENT_KIND_RESULT] = "result",
+		[IOTARGET_EVENT_KIND_STOP_ENDED] = "stop-ended",
+	};
+
+	return name_of(names, sizeof(names) / sizeof(*names), kind);
+}
+
+/* -- JSON ----------------------------------------------------------------- */
+
+static const char *comma;	/* before the next member */
+
+static void j_open(const char *bracket)
+{
+	fputs(bracket, stdout);
+	comma = "";
+}
+
+static void j_close(const char *bracket)
+{
+	fputs(bracket, stdout);
+	comma = ",";
+}
+
+static void j_key(const char *key)
+{
+	printf("%s\"%s\":", comma, key);
+	comma = ",";
+}
+
+static void j_text(const char *key, const char *text)
+{
+	j_key(key);
+	putchar('"');
+	for (; *text; text++) {
+		const unsigned char c = *text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void j_number(const char *key, uint64_t n)
+{
+	j_key(key);
+	printf("%llu", (unsigned long long)n);
+}
+
+static void j_bool(const char *key, bool value)
+{
+	j_key(key);
+	fputs(value ? "true" : "false", stdout);
+}
+
+static void j_stop(const struct stop *s)
+{
+	fputs(comma, stdout);
+	j_open("{");
+	j_number("cookie", s->cookie);
+	j_text("kind", s->purge ? "purge" : "stop");
+	j_number("pid", s->pid);
+	j_text("comm", s->comm);
+	j_text("reason", s->reason);
+	j_bool("hold", s->hold);
+	if (s->expires)
+		j_number("expires_ms", s->expires_ms);
+	j_close("}");
+}
+
+static void j_device(const struct target *t)
+{
+	char number[24];
+
+	if (!t->access)
+		return;
+	snprintf(number, sizeof(number), "%u:%u", t->major, t->minor);
+	j_text("device", number);
+	j_text("disk", t->disk);
+	j_number("partition", t->partition);
+	j_number("capacity", t->capacity);
+	j_number("logical_block_size", t->block_size);
+	j_text("access", t->access == 3 ? "rw" : t->access == 2 ? "w" : "r");
+	j_bool("read_only", t->read_only);
+	j_bool("removable", t->removable);
+	j_bool("write_cache", t->write_cache);
+}
+
+static void j_target(const struct target *t)
+{
+	unsigned int i;
+
+	j_open("{");
+	j_number("id", t->id);
+	j_text("name", t->name);
+	j_text("state", state_name(t->state));
+	j_text("phase", t->phase);
+	j_number("pended", t->pended);
+	j_number("sent", t->sent);
+	j_number("ignored", t->ignored);
+	j_number("oldest_ms", t->oldest_ms);
+	j_number("limbo", t->limbo);
+	j_number("limbo_bytes", t->limbo_bytes);
+	j_number("closing", t->closing);
+	j_device(t);
+	if (*t->module)
+		j_text("module", t->module);
+	if (*t->creator)
+		j_text("creator", t->creator);
+	j_key("stops");
+	j_open("[");
+	for (i = 0; i < t->nr_stops; i++)
+		j_stop(&t->stops[i]);
+	j_close("]");
+	j_close("}");
+}
+
+static void j_event(const struct event *e)
+{
+	j_open("{");
+	j_number("seq", e->seq);
+	j_number("time_ns", e->time);
+	j_number("dropped", e->dropped);
+	j_text("event", kind_name(e->kind));
+	j_number("id", e->id);
+	j_text("name", e->name);
+	j_text("state", state_name(e->state));
+	if (e->cookie)
+		j_number("cookie", e->cookie);
+	if (e->why)
+		j_text("why", why_name(e->why));
+	if (e->kind == IOTARGET_EVENT_KIND_RESULT) {
+		j_number("error", e->error);
+		if (*e->message)
+			j_text("message", e->message);
+		j_number("sent", e->sent);
+		j_number("pended", e->pended);
+		j_number("oldest_ms", e->oldest_ms);
+	}
+	j_close("}");
+	putchar('\n');
+}
+
+/* -- tables --------------------------------------------------------------- */
+
+/* For a terminal; a static buffer, used up at once. */
+static const char *plain(const char *text)
+{
+	static char safe[2 * TEXT_BYTES + 64];
+	size_t i;
+
+	for (i = 0; text[i] && i < sizeof(safe) - 1; i++)
+		safe[i] = (unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f ?
+			'?' : text[i];
+	safe[i] = 0;
+	return safe;
+}
+
+static const char *size_text(uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	unsigned int unit = 0;
+	static char text[32];
+	double n = bytes;
+
+	while (n >= 1024 && units[unit + 1]) {
+		n /= 1024;
+		unit++;
+	}
+	snprintf(text, sizeof(text), unit && n < 10 ? "%.1f%c" : "%.0f%c", n, units[unit]);
+	return text;
+}
+
+static const char *device_text(const struct target *t)
+{
+	static char text[TEXT_BYTES + 16];
+	const size_t len = strlen(t->disk);
+
+	if (!t->access)
+		return "-";
+	/* A partition of a disk whose name ends in a digit is p and its number. */
+	if (t->partition)
+		snprintf(text, sizeof(text), "%s%s%u", t->disk,
+			 len && t->disk[len - 1] >= '0' && t->disk[len - 1] <= '9' ? "p" : "",
+			 t->partition);
+	else
+		snprintf(text, sizeof(text), "%s", t->disk);
+	return text;
+}
+
+#define ROW	"%-5s %-20s %-10s %8s %8s %9s  %-10s %7s  %s\n"
+
+void print_targets_begin(bool json)
+{
+	if (json)
+		j_open("[");
+	else
+		printf(ROW, "ID", "NAME", "STATE", "HELD", "SENT", "OLDEST", "DEVICE", "SIZE",
+		       "OWNER");
+}
+
+void print_target_row(bool json, const struct target *t)
+{
+	char id[24], held[24], sent[24], oldest[32];
+
+	if (json) {
+		fputs(comma, stdout);
+		j_target(t);
+		return;
+	}
+	snprintf(id, sizeof(id), "%llu", (unsigned long long)t->id);
+	snprintf(held, sizeof(held), "%llu", (unsigned long long)t->pended);
+	snprintf(sent, sizeof(sent), "%llu", (unsigned long long)t->sent);
+	snprintf(oldest, sizeof(oldest), "%llu ms", (unsigned long long)t->oldest_ms);
+	printf(ROW, id, t->name, t->phase, held, sent, t->sent ? oldest : "-", device_text(t),
+	       t->access ? size_text(t->capacity) : "-", *t->module ? t->module : "-");
+}
+
+void print_targets_end(bool json)
+{
+	if (json) {
+		j_close("]");
+		putchar('\n');
+	}
+}
+
+static void line(const char *what, const char *text)
+{
+	printf("  %-10s %s\n", what, plain(text));
+}
+
+static void show_stop(const struct stop *s)
+{
+	printf("  %-10s by %s[%u]", s->purge ? "purged" : "stopped", plain(s->comm), s->pid);
+	if (*s->reason)
+		printf(": %s", plain(s->reason));
+	if (s->expires)
+		printf("; for another %.1f s", s->expires_ms / 1000.0);
+	else
+		printf("; does not expire");
+	printf("%s\n", s->hold ? ", or until that process ends" : "");
+}
+
+void print_target(bool json, const struct target *t)
+{
+	char text[2 * TEXT_BYTES];
+	unsigned int i;
+
+	if (json) {
+		j_target(t);
+		putchar('\n');
+		return;
+	}
+	printf("%s (@%llu)\n", t->name, (unsigned long long)t->id);
+	line("state", t->phase);
+	snprintf(text, sizeof(text), "%llu, sent %llu (%llu past the state), oldest %llu ms",
+		 (unsigned long long)t->pended, (unsigned long long)t->sent,
+		 (unsigned long long)t->ignored, (unsigned long long)t->oldest_ms);
+	line("held", text);
+	if (t->closing || t->limbo) {
+		snprintf(text, sizeof(text), "%llu earlier openings, %llu calls with %llu bytes",
+			 (unsigned long long)t->closing, (unsigned long long)t->limbo,
+			 (unsigned long long)t->limbo_bytes);
+		line("waits for", text);
+	}
+	if (t->access) {
+		snprintf(text, sizeof(text), "%s (%u:%u), %s, blocks of %u%s%s%s%s",
+			 device_text(t), t->major, t->minor, size_text(t->capacity),
+			 t->block_size, t->access == 1 ? ", opened for reading" : "",
+			 t->read_only ? ", read-only" : "", t->removable ? ", removable" : "",
+			 t->write_cache ? ", with a write cache" : "");
+		line("device", text);
+	}
+	if (*t->module)
+		line("module", t->module);
+	if (*t->creator)
+		line("made by", t->creator);
+	for (i = 0; i < t->nr_stops; i++)
+		show_stop(&t->stops[i]);
+}
+
+void print_event(bool json, const struct event *e)
+{
+	if (json) {
+		j_event(e);
+		return;
+	}
+	printf("%8llu %12.6f  %-20s %-11s -> %s", (unsigned long long)e->seq, e->time / 1e9,
+	       e->name, kind_name(e->kind), state_name(e->state));
+	if (e->why)
+		printf("  (%s)", why_name(e->why));
+	if (e->error)
+		printf("  %s", *e->message ? plain(e->message) : strerror(e->error));
+	if (e->cookie)
+		printf("  #%llu", (unsigned long long)e->cookie);
+	putchar('\n');
+}
+
+void print_result(bool json, const struct event *e)
+{
+	if (json) {
+		j_event(e);
+		return;
+	}
+	printf("%s: %s, %llu held, %llu sent", e->name, state_name(e->state),
+	       (unsigned long long)e->pended, (unsigned long long)e->sent);
+	if (e->sent)
+		printf(", the oldest for %llu ms", (unsigned long long)e->oldest_ms);
+	putchar('\n');
+}
