@@ -201,6 +201,22 @@ int late_calls(void)
 	return bad;
 }
 
+/* The same for what is not made through the client: a request of netlink. */
+static __thread struct stalls call_stalls;
+static __thread uint64_t call_began;
+
+void call_begins(void)
+{
+	start_beating();
+	call_stalls = stalls_now();
+	call_began = now_ns();
+}
+
+void call_ended(const char *call, unsigned int ms)
+{
+	late_note(call, now_ns() - call_began, ms, &call_stalls);
+}
+
 static int make_call(int fd, unsigned long ioc, void *arg, const char *call,
 		     unsigned int ms)
 {

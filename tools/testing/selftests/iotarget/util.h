@@ -109,6 +109,8 @@ int timed_call(const char *call, unsigned int ms, int (*fn)(void *arg),
 	       void *arg);
 void late_calls_excused(bool excused);
 int late_calls(void);
+void call_begins(void);
+void call_ended(const char *call, unsigned int ms);
 unsigned int cycles(void);
 uint64_t now_ms(void);
 void sleep_ms(unsigned int ms);

@@ -1,0 +1,202 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The command-line tool: its verbs, what it prints, its exit statuses.
+
+dir=$(dirname "$0")
+helper=$dir/iotarget_tool_helper
+tool=${IOTARGET_TOOL:-iotarget}
+work=/tmp/iotarget-tool.$$
+number=0
+problem=
+
+skip()
+{
+	echo "TAP version 13"
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+result()
+{
+	number=$((number + 1))
+	if [ -z "$problem" ]; then
+		echo "ok $number $1"
+	else
+		echo "# $problem"
+		echo "not ok $number $1"
+		failed=1
+	fi
+	problem=
+}
+
+# try STATUS ARGUMENTS...: what it prints goes to $work/out and $work/err
+try()
+{
+	expected=$1
+	shift
+	"$tool" "$@" >"$work/out" 2>"$work/err"
+	status=$?
+	[ $status -eq "$expected" ] ||
+		problem="$problem 'iotarget $*' ended with $status, not $expected: $(cat "$work/err");"
+}
+
+# says FILE TEXT
+says()
+{
+	grep -q -- "$2" "$work/$1" || problem="$problem no '$2' in: $(head -n 5 "$work/$1");"
+}
+
+# become NAME STATE: within some seconds
+become()
+{
+	tries=0
+	while ! "$tool" show "$1" | grep -q "^  state  *$2\$"; do
+		tries=$((tries + 1))
+		if [ $tries -gt 200 ]; then
+			problem="$problem $1 is not $2: $("$tool" show "$1" | sed -n 2p);"
+			return
+		fi
+		usleep 50000
+	done
+}
+
+command -v "$tool" >/dev/null || skip "the tool is not here"
+[ -c /dev/iotarget_test ] || skip "iotarget_test is not loaded, or this is not root"
+mkdir -p "$work"
+"$tool" list >/dev/null 2>&1
+[ $? -ne 3 ] || skip "the kernel has no netlink family iotarget"
+"$helper" targets >"$work/ready" &
+targets=$!
+# (and wait: who comes next may want the modules unused)
+trap 'kill $targets; wait $targets; rm -rf "$work"' EXIT
+tries=0
+while [ ! -s "$work/ready" ] && [ $tries -lt 200 ]; do
+	tries=$((tries + 1))
+	usleep 50000
+done
+grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
+
+echo "TAP version 13"
+echo "1..13"
+
+try 0 list
+says out "tool-fast  *started"
+says out "tool-slow  *started"
+says out "iotarget_test"
+try 0 --json list
+says out '^\[{"id":.*"name":"tool-fast","state":"started".*\]$'
+result "list shows the targets"
+
+try 0 stop tool-fast --action leave --expires 30 --reason 'to "see" it'
+says out "tool-fast: stopped, 0 held, 0 sent"
+try 0 show tool-fast
+says out "stopped  *by iotarget\[[0-9]*\]: to \"see\" it; for another [0-9.]* s"
+try 0 show tool-fast --json
+says out '"reason":"to \\"see\\" it"'
+result "stop says who and why"
+
+try 0 start tool-fast
+become tool-fast started
+result "start ends it"
+
+try 0 purge tool-fast --expires 1
+says out "tool-fast: purged"
+become tool-fast started
+result "a purge ends by itself"
+
+"$tool" stop tool-fast --hold --expires forever >"$work/held" &
+held=$!
+become tool-fast stopped
+kill -KILL $held
+become tool-fast started
+result "a held stop ends when its process is killed"
+
+"$tool" stop tool-fast --hold >"$work/held" &
+held=$!
+become tool-fast stopped
+kill -TERM $held
+wait $held
+status=$?
+[ $status -eq 0 ] || problem="status $status"
+become tool-fast started
+result "a held stop ends when its process is told to end"
+
+"$tool" stop tool-fast --hold --expires 1 >"$work/held"
+status=$?
+[ $status -eq 0 ] || problem="status $status"
+says held "the stop is over: expired; the target is started"
+result "a held stop says why it ended"
+
+kill -USR1 $targets
+tries=0
+while ! grep -q sent "$work/ready" && [ $tries -lt 200 ]; do
+	tries=$((tries + 1))
+	usleep 5000
+done
+try 5 stop tool-slow --timeout 50
+says err "still out"
+says out "tool-slow: stopped, 0 held, 1 sent"
+try 0 start tool-slow
+result "requests that are still out have a status of their own"
+
+try 3 show no-such-target
+says err "name: no such target"
+try 3 stop @999999999
+says err "id: no such target"
+try 1 purge tool-fast --action wait
+says err "--action: a purge cancels"
+try 1 stop tool-fast --expires 0
+says err "--expires: "
+result "refusals name the option and the reason"
+
+try 2
+try 2 dance
+says err "no verb 'dance'"
+try 2 stop
+try 2 list tool-fast
+try 2 start tool-fast --hold
+try 2 stop tool-fast --action dance
+try 2 stop tool-fast --timeout -5
+try 2 show @12x
+try 0 --help
+says out "usage: iotarget"
+result "wrong usage"
+
+"$helper" nobody "$tool" list >"$work/out" 2>"$work/err"
+status=$?
+[ $status -eq 4 ] || problem="status $status"
+says err "CAP_SYS_ADMIN"
+result "who is not root is told so"
+
+"$tool" monitor --json >"$work/out" 2>"$work/err" &
+monitor=$!
+sleep 1
+"$tool" stop tool-fast >/dev/null
+"$tool" start tool-fast >/dev/null
+sleep 1
+kill -INT $monitor
+kill -TERM $monitor
+wait $monitor
+says out '"event":"stopped".*"name":"tool-fast"'
+says out '"event":"started".*"name":"tool-fast"'
+says out '"event":"stop-ended".*"why":"started"'
+says out '"event":"result".*"error":0'
+order=$(sed 's/.*"seq":\([0-9]*\).*/\1/' "$work/out" | tr '\n' ' ')
+[ "$order" = "$(echo $order | tr ' ' '\n' | sort -n | tr '\n' ' ')" ] ||
+	problem="$problem events out of order: $order"
+result "monitor tells what happens, in order"
+
+if [ -d /sys/kernel/config/iogate ] && [ -b /dev/ram1 ]; then
+	try 0 attach /dev/ram1 tool-gate
+	try 1 attach /dev/ram1 tool-gate
+	try 0 list
+	says out tool-gate
+	try 0 detach tool-gate
+	try 3 detach tool-gate
+	result "attach and detach make and remove a gate"
+elif [ -d /sys/kernel/config ]; then
+	try 3 attach /dev/null tool-gate
+	says err "configfs is not there\|modprobe iogate"
+	result "attach says what is missing"
+fi
+exit ${failed:-0}
