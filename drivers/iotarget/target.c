@@ -124,8 +124,8 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 		pr_warn_ratelimited("iotarget: create refused: bad name\n");
 		return ERR_PTR(-EINVAL);
 	}
-	if (params->flags & ~IOTARGET_CREATE_ACCOUNT_BIOS || memchr_inv(params->reserved, 0,
-					sizeof(params->reserved)) ||
+	if (params->flags & ~IOTARGET_CREATE_ACCOUNT_BIOS ||
+	    memchr_inv(params->reserved, 0, sizeof(params->reserved)) ||
 	    (params->ops && memchr_inv(params->ops->reserved, 0,
 				       sizeof(params->ops->reserved)))) {
 		pr_warn_ratelimited("iotarget: %s: create refused: unknown flags\n",
