@@ -18,6 +18,9 @@ from .machine import EXIT_DONE, Machine
 from .shell import BUILD, LOGS, fresh
 from .stick import default_stick
 
+# Modules that no boot loads by itself.
+ON_DEMAND = ("iotarget_alarm", "iotarget_example", "ioflush")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -48,7 +51,7 @@ class Session:
     disks       further disks, which wait to be plugged in (disks.py)
     """
 
-    def __init__(self, env, name, *, own=None, unloaded=("iotarget_alarm",), files=None,
+    def __init__(self, env, name, *, own=None, unloaded=ON_DEMAND, files=None,
                  sticks=None, disks=(), kernel=None, boot=None, actions=None, timeout=None):
         self.env, self.name = env, name
         self.kernel = kernel or provision.kernel_of(env)

@@ -123,7 +123,8 @@ def sync_tree(destination):
     and never stale, also when an older version comes back."""
     destination = Path(destination)
     destination.mkdir(parents=True, exist_ok=True)
-    parts = [p for p in ("Kbuild", "Makefile", "drivers", "include", "tools/testing/selftests")
+    parts = [p for p in ("Kbuild", "Makefile", "drivers", "include", "tools/testing/selftests",
+                                "Documentation/driver-api/iotarget")
              if (TREE / p).exists()]
     argv = ["rsync", "--recursive", "--links", "--perms", "--checksum", "--delete", "--relative",
             # what a build made in the copy stays there

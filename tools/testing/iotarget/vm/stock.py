@@ -6,12 +6,12 @@ from fnmatch import fnmatchcase
 from . import build, provision
 from .disks import default_disks
 from .ktap import FAILED, PASSED, Collector, Test
-from .session import Job, Session
+from .session import ON_DEMAND, Job, Session
 from .shell import say
 
 KUNIT = "kunit"
 ALARM = "iotarget_alarm"
-OURS = ("iotarget", "iotarget_disk", "iogate", "iotarget_test", ALARM)
+OURS = ("iotarget", "iotarget_disk", "iogate", "iotarget_test", *ON_DEMAND)
 
 
 class StockRunner:
