@@ -81,6 +81,17 @@ finish_upper(struct iotarget *target, struct bio *upper, blk_status_t status,
 	end_upper(target, upper, status);
 }
 
+/* Not to be sent, and so not to be sent again either. */
+static void end_refused(struct iotarget *target, struct bio *upper)
+{
+	blk_status_t status = BLK_STS_NOTSUPP;
+
+	if (target->ops->end_bio)
+		target->ops->end_bio(target, upper, &status,
+				     IOTARGET_NEVER_SENT);
+	end_upper(target, upper, status);
+}
+
 static void forward_end_io(struct bio *clone)
 {
 	struct iotarget_forward *fwd = container_of(clone,
@@ -215,6 +226,16 @@ static void forward_and_forget(const struct iotarget_pass *pass,
 	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
 }
 
+/*
+ * Inside a submit_bio() what is sent waits in current->bio_list until that
+ * returns, maybe behind bios for other devices: once the gate is left, a close
+ * could release the device under it.
+ */
+static bool may_forget(u32 flags)
+{
+	return flags & IOTARGET_SEND_AND_FORGET && !current->bio_list;
+}
+
 static const char *bad_forward(struct iotarget *target, const struct bio *bio,
 			       u32 flags)
 {
@@ -237,7 +258,9 @@ static const char *bad_forward(struct iotarget *target, const struct bio *bio,
  *	%IOTARGET_SEND_IGNORE_STATE: pass a stopped or purged target;
  *	%IOTARGET_SEND_AND_FORGET: only remap the bio, if the gate is open; its
  *	completion is neither tracked nor told to the owner.  One that has to
- *	be held is forwarded like any other in the end;
+ *	be held is forwarded like any other in the end, and so is one that is
+ *	sent from a submit_bio(), as it has not reached the device when this
+ *	call returns;
  *	%IOTARGET_SEND_ATOMIC: the caller may not sleep, a worker submits
  *
  * The bio completes, always and once, maybe inside this call: as the device
@@ -248,6 +271,11 @@ static const char *bad_forward(struct iotarget *target, const struct bio *bio,
  * allocated.  What is longer than the device takes is split below.  Operation,
  * flags, priority, hints, integrity and encryption go along, and so does the
  * cgroup of the submitter.
+ *
+ * One submit_bio() forwards one bio to a target.  What is to become several is
+ * split by bio_split(), and the rest submitted again: two clones of which the
+ * first waits for the caller to return could use up what is set aside for when
+ * memory is short.
  *
  * KMDF: WdfRequestFormatRequestUsingCurrentType and WdfRequestSend to the local
  * I/O target.
@@ -264,7 +292,7 @@ void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags)
 	      bad_forward(target, bio, flags) : NULL;
 	if (unlikely(bad)) {
 		iotarget_warn(target, "bio refused: %s\n", bad);
-		finish_upper(target, bio, BLK_STS_NOTSUPP, IOTARGET_NEVER_SENT);
+		end_refused(target, bio);
 		return;
 	}
 	if (bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD))
@@ -272,7 +300,7 @@ void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags)
 
 	switch (iotarget_gate_enter_bio(target, bio, &pass, &error)) {
 	case IOTARGET_ENTERED:
-		if (unlikely(flags & IOTARGET_SEND_AND_FORGET))
+		if (unlikely(may_forget(flags)))
 			forward_and_forget(&pass, bio);
 		else
 			forward_submit(&pass, bio);
@@ -313,8 +341,10 @@ static void own_finish(struct iotarget_bio *tb, enum iotarget_outcome outcome)
 		iotarget_gate_failed(target);
 }
 
+/* The block layer never had it, so what it took on at the gate is put here. */
 static void own_fail(struct iotarget_bio *tb, blk_status_t status)
 {
+	bio_uninit(&tb->bio);
 	tb->bio.bi_status = status;
 	own_finish(tb, IOTARGET_NEVER_SENT);
 }
@@ -368,8 +398,10 @@ void iotarget_bio_fail(struct iotarget *target, struct iotarget_unit *unit)
  * @complete: called when it has completed
  *
  * What carries data is added with bio_add_page() and the like, and
- * ``tb->bio.bi_iter.bi_sector`` is set by the caller.  Before it is sent again,
- * the caller undoes this with bio_uninit() and begins anew.
+ * ``tb->bio.bi_iter.bi_sector`` is set by the caller.  One that completed needs
+ * nothing more, as after bio_endio(); before it is sent again, the caller begins
+ * anew here.  One that was refused may have a reference of a cgroup: unless it
+ * is sent again, bio_uninit() is due.
  *
  * Extension.
  *
@@ -387,11 +419,15 @@ void iotarget_bio_init(struct iotarget_bio *tb, struct bio_vec *table,
 }
 EXPORT_SYMBOL_GPL(iotarget_bio_init);
 
-/* It will be held: it gets its submitter's cgroup now, a worker has another. */
+/*
+ * It will be held: it gets its submitter's cgroup now, a worker has another.  In
+ * an interrupt there is no submitter, only somebody who was interrupted.
+ */
 static void associate(struct iotarget *target, struct bio *bio)
 {
-	struct iotarget_inst *inst = iotarget_inst_hold(target);
+	struct iotarget_inst *inst;
 
+	inst = in_task() ? iotarget_inst_hold(target) : NULL;
 	if (!inst)
 		return;
 	if (inst->bdev)
@@ -474,6 +510,7 @@ EXPORT_SYMBOL_GPL(iotarget_send_bio);
 
 /**
  * iotarget_cancel_bio - take back a bio that is held
+ * @target: where it was sent; the caller has a reference of it
  * @tb: the bio; the caller sees to it that its memory stays
  *
  * One that is held completes inside this call, with %BLK_STS_IOERR and never
@@ -484,9 +521,10 @@ EXPORT_SYMBOL_GPL(iotarget_send_bio);
  * Context: any.
  * Return: true if it was held.
  */
-bool iotarget_cancel_bio(struct iotarget_bio *tb)
+bool iotarget_cancel_bio(struct iotarget *target, struct iotarget_bio *tb)
 {
-	if (!tb || !tb->target || !iotarget_gate_unpend(tb->target, &tb->unit))
+	if (!target || !tb || tb->target != target ||
+	    !iotarget_gate_unpend(target, &tb->unit))
 		return false;
 	own_fail(tb, BLK_STS_IOERR);
 	return true;

@@ -635,7 +635,7 @@ void iotarget_bio_init(struct iotarget_bio *tb, struct bio_vec *table,
 		       iotarget_bio_complete_fn *complete);
 int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,
 		      u32 flags);
-bool iotarget_cancel_bio(struct iotarget_bio *tb);
+bool iotarget_cancel_bio(struct iotarget *target, struct iotarget_bio *tb);
 enum iotarget_outcome iotarget_bio_outcome(const struct iotarget_bio *tb);
 void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags);
 

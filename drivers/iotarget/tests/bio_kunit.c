@@ -32,9 +32,11 @@ struct upper {
  * @ended: how often it completed
  * @status: how
  * @outcome: likewise
+ * @clean: it held nothing any more that would have to be put
  */
 struct own {
 	struct iotarget_bio	tb;
+	bool			clean;
 	unsigned int		ended;
 	blk_status_t		status;
 	enum iotarget_outcome	outcome;
@@ -404,6 +406,29 @@ static void forgotten_is_not_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->end_calls, 1);
 }
 
+/*
+ * In a submit_bio() the device gets it only later: until then it must not be
+ * released.
+ */
+static void not_forgotten_before_it_is_sent(struct kunit *test)
+{
+	struct bio_list list[2] = { BIO_EMPTY_LIST, BIO_EMPTY_LIST };
+	struct bio *bio = upper_io(0, REQ_OP_READ);
+
+	current->bio_list = list;
+	iotarget_forward_bio(b->target, bio, IOTARGET_SEND_AND_FORGET);
+	current->bio_list = NULL;
+	KUNIT_EXPECT_EQ(test, b->fd.submitted, 0);
+	KUNIT_EXPECT_EQ(test, iotarget_close(b->target, FAKE_SHORT_MS, NULL),
+			-ETIMEDOUT);
+	bio = bio_list_pop(&list[0]);
+	KUNIT_ASSERT_NOT_NULL(test, bio);
+	submit_bio_noacct(bio);
+	KUNIT_EXPECT_EQ(test, b->fd.submitted, 1);
+	KUNIT_EXPECT_EQ(test, b->upper[0].ended, 1);
+	KUNIT_EXPECT_EQ(test, iotarget_close(b->target, FAKE_LONG_MS, NULL), 0);
+}
+
 /* A waiting stop means quiet, callbacks included (I6). */
 static void stop_waits_for_the_upper_bio(struct kunit *test)
 {
@@ -449,6 +474,8 @@ static void atomic_goes_by_a_worker(struct kunit *test)
 /* Polled and zoned I/O are refused, not mistreated. */
 static void what_is_not_understood_is_refused(struct kunit *test)
 {
+	/* The owner can't have it sent again. */
+	b->again = 5;
 	iotarget_forward_bio(b->target, upper_io(0, REQ_OP_READ | REQ_POLLED),
 			     0);
 	iotarget_forward_bio(b->target, upper_make(1, REQ_OP_ZONE_RESET), 0);
@@ -461,6 +488,7 @@ static void what_is_not_understood_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->upper[2].status, BLK_STS_NOTSUPP);
 	KUNIT_EXPECT_EQ(test, b->upper[3].status, BLK_STS_NOTSUPP);
 	KUNIT_EXPECT_EQ(test, b->upper[4].status, BLK_STS_NOTSUPP);
+	KUNIT_EXPECT_EQ(test, b->end_calls, 5);
 	KUNIT_EXPECT_EQ(test, b->fd.submitted, 0);
 }
 
@@ -502,6 +530,15 @@ static void close_with_held_and_sent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iotarget_close(b->target, FAKE_LONG_MS, NULL), 0);
 }
 
+static void *cgroup_of(const struct bio *bio)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return bio->bi_blkg;
+#else
+	return NULL;
+#endif
+}
+
 static void own_complete(struct iotarget *target, struct iotarget_bio *tb)
 {
 	struct own *own = container_of(tb, struct own, tb);
@@ -509,7 +546,7 @@ static void own_complete(struct iotarget *target, struct iotarget_bio *tb)
 	own->ended++;
 	own->status = tb->bio.bi_status;
 	own->outcome = iotarget_bio_outcome(tb);
-	bio_uninit(&tb->bio);
+	own->clean = !cgroup_of(&tb->bio);
 }
 
 static int own_send(unsigned int i, u32 flags)
@@ -522,13 +559,18 @@ static int own_send(unsigned int i, u32 flags)
 	return iotarget_send_bio(b->target, &own->tb, flags);
 }
 
+static bool cancel(unsigned int i)
+{
+	return iotarget_cancel_bio(b->target, &b->own[i].tb);
+}
+
 static void own_bio_is_sent_itself(struct kunit *test)
 {
 	b->fd.hold = true;
 	KUNIT_EXPECT_EQ(test, own_send(0, 0), 0);
 	KUNIT_EXPECT_PTR_EQ(test, b->fd.last,
 			    (const struct bio *)&b->own[0].tb.bio);
-	KUNIT_EXPECT_FALSE(test, iotarget_cancel_bio(&b->own[0].tb));
+	KUNIT_EXPECT_FALSE(test, cancel(0));
 	fakedisk_answer(&b->fd, BLK_STS_MEDIUM);
 	KUNIT_EXPECT_EQ(test, b->own[0].ended, 1);
 	KUNIT_EXPECT_EQ(test, b->own[0].status, BLK_STS_MEDIUM);
@@ -542,6 +584,7 @@ static void own_bio_is_held(struct kunit *test)
 	stop_leave(test);
 	forward(5);
 	KUNIT_EXPECT_EQ(test, own_send(0, IOTARGET_SEND_NOWAIT), -EAGAIN);
+	bio_uninit(&b->own[0].tb.bio);
 	KUNIT_EXPECT_EQ(test, b->own[0].ended, 0);
 	KUNIT_EXPECT_EQ(test, own_send(0, 0), 0);
 	KUNIT_EXPECT_EQ(test, own_send(1, IOTARGET_SEND_ATOMIC), 0);
@@ -562,10 +605,10 @@ static void own_bio_is_cancelled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, own_send(0, 0), 0);
 	forward(6);
 	KUNIT_EXPECT_EQ(test, own_send(1, 0), 0);
-	KUNIT_EXPECT_TRUE(test, iotarget_cancel_bio(&b->own[0].tb));
+	KUNIT_EXPECT_TRUE(test, cancel(0));
 	KUNIT_EXPECT_EQ(test, b->own[0].ended, 1);
 	KUNIT_EXPECT_EQ(test, b->own[0].outcome, IOTARGET_NEVER_SENT);
-	KUNIT_EXPECT_FALSE(test, iotarget_cancel_bio(&b->own[0].tb));
+	KUNIT_EXPECT_FALSE(test, cancel(0));
 	start(test);
 	expect_order(test, want, ARRAY_SIZE(want));
 }
@@ -579,8 +622,11 @@ static void own_bio_is_purged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->own[0].ended, 1);
 	KUNIT_EXPECT_EQ(test, b->own[0].status, BLK_STS_OFFLINE);
 	KUNIT_EXPECT_EQ(test, b->own[0].outcome, IOTARGET_NEVER_SENT);
+	KUNIT_EXPECT_TRUE(test, b->own[0].clean);
 	KUNIT_EXPECT_EQ(test, own_send(0, 0), -ESHUTDOWN);
+	bio_uninit(&b->own[0].tb.bio);
 	KUNIT_EXPECT_EQ(test, own_send(1, IOTARGET_SEND_IGNORE_STATE), 0);
+	KUNIT_EXPECT_TRUE(test, b->own[1].clean);
 	KUNIT_EXPECT_EQ(test, b->own[1].status, BLK_STS_OK);
 }
 
@@ -592,7 +638,7 @@ static void own_bio_with_bad_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, own_send(0, BIT(30)), -EINVAL);
 	KUNIT_EXPECT_EQ(test, own_send(0, IOTARGET_SEND_NOWAIT |
 					  IOTARGET_SEND_ATOMIC), -EINVAL);
-	KUNIT_EXPECT_FALSE(test, iotarget_cancel_bio(NULL));
+	KUNIT_EXPECT_FALSE(test, iotarget_cancel_bio(b->target, NULL));
 	iotarget_bio_init(&b->own[0].tb, NULL, 0, REQ_OP_READ | REQ_POLLED,
 			  own_complete);
 	KUNIT_EXPECT_EQ(test, iotarget_send_bio(b->target, &b->own[0].tb, 0),
@@ -611,6 +657,7 @@ static struct kunit_case bio_cases[] = {
 	KUNIT_CASE(owner_has_it_sent_again),
 	KUNIT_CASE(not_again_after_a_purge),
 	KUNIT_CASE(forgotten_is_not_tracked),
+	KUNIT_CASE(not_forgotten_before_it_is_sent),
 	KUNIT_CASE(stop_waits_for_the_upper_bio),
 	KUNIT_CASE(ignoring_passes_a_stop),
 	KUNIT_CASE(atomic_goes_by_a_worker),
