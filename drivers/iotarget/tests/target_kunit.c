@@ -36,7 +36,7 @@ static const struct bad_create bad_creates[] = {
 	{ "slash", "a/b" },
 	{ "blank", "a b" },
 	{ "32 characters", "abcdefghijklmnopqrstuvwxyz012345" },
-	{ "unknown flags", "ok", .flags = 1 },
+	{ "unknown flags", "ok", .flags = BIT(30) },
 	{ "reserved", "ok", .reserved = 1 },
 };
 
