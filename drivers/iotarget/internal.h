@@ -467,7 +467,6 @@ int iotarget_open_backend(struct iotarget *target,
 			  const struct iotarget_backend_ops *ops,
 			  const struct iotarget_open *how,
 			  unsigned int timeout_ms);
-void iotarget_put_atomic(struct iotarget *target);
 int iotarget_may_wait(struct iotarget *target, unsigned int timeout_ms);
 
 /* lower.c */

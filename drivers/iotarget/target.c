@@ -194,14 +194,21 @@ EXPORT_SYMBOL_GPL(iotarget_put);
 
 /**
  * iotarget_put_atomic - drop a reference where one can't sleep
- * @target: the target; the caller pins its owner module
+ * @target: the target, or NULL; as in iotarget_put(), and the caller pins its
+ *	owner module, as a callback of the owner's does
+ *
+ * If it was the last one, a worker calls &iotarget_ops.destroy.
+ *
+ * Extension.
  *
  * Context: any.
  */
 void iotarget_put_atomic(struct iotarget *target)
 {
-	kref_put(&target->refs, target_release_atomic);
+	if (target)
+		kref_put(&target->refs, target_release_atomic);
 }
+EXPORT_SYMBOL_GPL(iotarget_put_atomic);
 
 /* A transition; one that the table refuses is logged. */
 static int make_event(struct iotarget *target, enum iotarget_event event,

@@ -580,6 +580,7 @@ iotarget_create(const struct iotarget_create_params *params)
 
 struct iotarget *iotarget_get(struct iotarget *target);
 void iotarget_put(struct iotarget *target);
+void iotarget_put_atomic(struct iotarget *target);
 int iotarget_delete(struct iotarget *target, unsigned int timeout_ms,
 		    struct iotarget_wait_report *report);
 int iotarget_open(struct iotarget *target,

@@ -28,7 +28,7 @@ static void flush_later(struct iotarget *target)
 	iotarget_get(target);
 	WRITE_ONCE(local, target);
 	if (!schedule_delayed_work(&later, min(seconds, 3600U) * HZ))
-		iotarget_put(target);
+		iotarget_put_atomic(target);
 }
 
 /* Any context; once for each send that returned 0. */
