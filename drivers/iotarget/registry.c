@@ -5,7 +5,8 @@
  * A target is in here from its creation until its last reference is gone, so
  * that one that was deleted and still waits for its device can be seen.  Who
  * finds one gets a reference and a pin on its owner's module, whose code the
- * last reference calls; a target whose module is being unloaded is not found.
+ * last reference calls; a target whose module is still being loaded, or is being
+ * unloaded, is not found.
  *
  * Context: process.  Lock: the xarray's own, held for look-ups only.
  */
@@ -48,6 +49,20 @@ void iotarget_registry_remove(struct iotarget *target)
 }
 
 /*
+ * A module whose init fails is freed whatever its reference count is, so that
+ * one counts only from the success of its init on.  From there on it can but be
+ * unloaded, which try_module_get() looks at.
+ */
+static bool is_loaded(const struct module *owner)
+{
+#ifdef CONFIG_MODULES
+	return !owner || READ_ONCE(owner->state) == MODULE_STATE_LIVE;
+#else
+	return true;
+#endif
+}
+
+/*
  * Under the lock the memory is there, and so are the owner's ops: who drops the
  * last reference takes the target out before it returns to the owner.
  */
@@ -55,7 +70,7 @@ static bool pin(struct iotarget *target)
 {
 	struct module *owner = target->ops->owner;
 
-	if (!try_module_get(owner))
+	if (!is_loaded(owner) || !try_module_get(owner))
 		return false;
 	if (kref_get_unless_zero(&target->refs))
 		return true;

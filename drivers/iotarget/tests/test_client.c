@@ -14,6 +14,8 @@
  */
 #include <linux/blkdev.h>
 #include <linux/capability.h>
+#include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
@@ -464,7 +466,42 @@ static struct miscdevice iotarget_test_misc = {
 	.fops	= &test_fops,
 	.mode	= 0600,
 };
-module_misc_device(iotarget_test_misc);
+
+static unsigned int init_fails_ms;
+module_param(init_fails_ms, uint, 0444);
+MODULE_PARM_DESC(init_fails_ms,
+		 "load for so many milliseconds, with a target, and then fail");
+
+static int fail_slowly(void)
+{
+	static const struct iotarget_ops ops = { .owner = THIS_MODULE };
+	const struct iotarget_create_params params = {
+		.name = "init-fails",
+		.ops = &ops,
+	};
+	struct iotarget *target = iotarget_create(&params);
+	int ret;
+
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	msleep(init_fails_ms);
+	ret = iotarget_delete(target, RELEASE_TIMEOUT_MS, NULL);
+	return ret ?: -ECANCELED;
+}
+
+static int __init test_init(void)
+{
+	return init_fails_ms ? fail_slowly() :
+			       misc_register(&iotarget_test_misc);
+}
+
+static void __exit test_exit(void)
+{
+	misc_deregister(&iotarget_test_misc);
+}
+
+module_init(test_init);
+module_exit(test_exit);
 
 MODULE_DESCRIPTION("I/O targets: the client of the selftests");
 MODULE_LICENSE("GPL");
