@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Control over netlink while modules come and go: iotarget itself, and the
+ * owner of a target.
+ */
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "fixture.h"
+#include "nl.h"
+
+#define EVENT_MS	LONG_MS
+
+static int ask(struct nl *nl, uint8_t cmd, uint64_t id)
+{
+	struct nl_msg msg;
+
+	nl_msg_init(nl, &msg, cmd, 0);
+	nl_put_u64(&msg, IOTARGET_A_VERB_ID, id);
+	return nl_ask(nl, &msg, NULL, NULL);
+}
+
+static int load(const char *module, const char *params)
+{
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/modules/%s.ko", module);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* A target's device is let go by a worker, a moment after its close. */
+static int unload(const char *module)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < 200; i++) {
+		ret = syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
+		if (ret != -EAGAIN && ret != -EBUSY)
+			break;
+		sleep_ms(20);
+	}
+	return ret;
+}
+
+TEST(the_module_goes_while_a_socket_listens)
+{
+	struct nl ear;
+
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (access("/modules/iotarget.ko", R_OK) || access("/modules/iotarget_test.ko", R_OK))
+		SKIP(return, "the modules are not in /modules, to be loaded again");
+	if (!access("/sys/kernel/debug/kunit", F_OK))
+		SKIP(return, "loading it again would run the unit tests again");
+	if (nl_open(&ear))
+		SKIP(return, "there is no netlink family iotarget");
+	ASSERT_EQ(0, nl_join(&ear));
+	ASSERT_EQ(0, unload("iotarget_test"));
+	ASSERT_EQ(0, unload("iotarget"));
+	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
+	ASSERT_EQ(0, load("iotarget", ""));
+	ASSERT_EQ(0, load("iotarget_test", ""));
+	nl_close(&ear);
+	ASSERT_EQ(0, nl_open(&ear));
+	EXPECT_EQ(0, nl_join(&ear));
+	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
+	EXPECT_STREQ("no such target", ear.text);
+	nl_close(&ear);
+}
+
+static bool not_it(void *context, const struct nl_target *target)
+{
+	if (!strcmp(target->name, "init-fails"))
+		++*(unsigned int *)context;
+	return true;
+}
+
+/* When its init fails it is freed at once, with whatever was found in it. */
+TEST(a_target_of_a_module_that_is_being_loaded_is_not_found)
+{
+	unsigned int listed = 0;
+	struct nl_event event;
+	struct nl_msg msg;
+	bool interrupted;
+	struct nl ear;
+	int status;
+	pid_t pid;
+
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (access("/modules/iotarget_test.ko", R_OK))
+		SKIP(return, "the module is not in /modules, to be loaded again");
+	if (nl_open(&ear))
+		SKIP(return, "there is no netlink family iotarget");
+	ASSERT_EQ(0, nl_join(&ear));
+	ASSERT_EQ(0, unload("iotarget_test"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-load("iotarget_test", "init_fails_ms=1500"));
+	EXPECT_EQ(0, nl_await(&ear, IOTARGET_EVENT_KIND_CREATED, 0, &event, EVENT_MS));
+	EXPECT_STREQ("init-fails", event.name);
+	EXPECT_EQ(-ENOENT, nl_get(&ear, event.id, NULL));
+	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_STOP, event.id));
+	nl_msg_init(&ear, &msg, IOTARGET_CMD_GET, 0);
+	nl_put_text(&msg, IOTARGET_A_TARGET_NAME, "init-fails");
+	EXPECT_EQ(-ENOENT, nl_ask(&ear, &msg, NULL, NULL));
+	EXPECT_EQ(0, nl_dump(&ear, not_it, &listed, &interrupted));
+	EXPECT_EQ(0, listed);
+	/* All that was asked while it was there. */
+	EXPECT_EQ(-ETIMEDOUT, nl_await(&ear, IOTARGET_EVENT_KIND_DELETED, 0, &event, 0));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(ECANCELED, WEXITSTATUS(status));
+	nl_close(&ear);
+	ASSERT_EQ(0, load("iotarget_test", ""));
+}
+
+TEST_HARNESS_MAIN
