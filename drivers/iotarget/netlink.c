@@ -13,13 +13,16 @@
 #include <linux/capability.h>
 #include <linux/device.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/module.h>
+#include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
+#include <linux/user_namespace.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
@@ -182,6 +185,18 @@ bool iotarget_nl_heard(void)
 				  IOTARGET_NLGRP_EVENTS) > 0;
 }
 
+/*
+ * Joining a group of ours takes CAP_SYS_ADMIN, but the number can be joined by
+ * anybody while it is nobody's: whose socket it is counts.  A socket is in no
+ * group any more when it is taken from its file; one without is the kernel's.
+ */
+static int must_not_hear(struct sock *sk, struct sk_buff *skb, void *data)
+{
+	const struct file *file = sk->sk_socket->file;
+
+	return file && !file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
 /**
  * iotarget_nl_tell - send an event to those who listen
  * @note: the event
@@ -210,8 +225,9 @@ int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped)
 	}
 	genlmsg_end(skb, head);
 	/* Whose own buffer is full is told so; who has left need not be. */
-	genlmsg_multicast(&iotarget_nl_family, skb, 0, IOTARGET_NLGRP_EVENTS,
-			  GFP_NOIO);
+	genlmsg_multicast_netns_filtered(&iotarget_nl_family, &init_net, skb, 0,
+					 IOTARGET_NLGRP_EVENTS, GFP_NOIO,
+					 must_not_hear, NULL);
 	return 0;
 }
 

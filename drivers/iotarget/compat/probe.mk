@@ -27,6 +27,8 @@ ccflags-$(or $(call iotarget-has,blkdev.h,bdev_partno),\
 	-DIOTARGET_HAS_BDEV_PARTNO
 ccflags-$(call iotarget-has,../net/genetlink.h,^struct genl_split_ops .) += \
 	-DIOTARGET_HAS_GENL_SPLIT_OPS
+ccflags-$(call iotarget-has,../net/genetlink.h,^genlmsg_multicast_netns_filtered) += \
+	-DIOTARGET_HAS_MULTICAST_FILTER
 ccflags-$(call iotarget-has,../net/netlink.h,const struct netlink_range_validation .range) += \
 	-DIOTARGET_HAS_CONST_RANGE
 

@@ -5,6 +5,35 @@
 
 #include_next <net/genetlink.h>
 
+#ifndef IOTARGET_HAS_MULTICAST_FILTER
+/*
+ * Older kernels ask nobody whether a socket is to get a message.  But they take
+ * all sockets out of the groups of a family that is unregistered, so that those
+ * that had joined the number before it was ours are out after this.
+ */
+static inline int iotarget_genl_register_emptied(struct genl_family *family)
+{
+	int ret = genl_register_family(family);
+
+	if (!ret)
+		ret = genl_unregister_family(family);
+	return ret ?: genl_register_family(family);
+}
+
+#define genl_register_family(family)	iotarget_genl_register_emptied(family)
+
+static inline int
+genlmsg_multicast_netns_filtered(const struct genl_family *family,
+				 struct net *net, struct sk_buff *skb,
+				 u32 portid, unsigned int group, gfp_t flags,
+				 int (*filter)(struct sock *sk,
+					       struct sk_buff *skb, void *data),
+				 void *filter_data)
+{
+	return genlmsg_multicast_netns(family, net, skb, portid, group, flags);
+}
+#endif
+
 #ifndef IOTARGET_HAS_GENL_SPLIT_OPS
 #include <linux/errno.h>
 
@@ -40,6 +69,7 @@ static inline int iotarget_genl_register_family(struct genl_family *family)
 	return genl_register_family(family);
 }
 
+#undef genl_register_family
 #define genl_register_family(family)	iotarget_genl_register_family(family)
 #endif
 

@@ -3,6 +3,8 @@
  * Control over netlink while modules come and go: iotarget itself, and the
  * owner of a target.
  */
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -72,6 +74,71 @@ TEST(the_module_goes_while_a_socket_listens)
 	EXPECT_EQ(0, nl_join(&ear));
 	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
 	EXPECT_STREQ("no such target", ear.text);
+	nl_close(&ear);
+}
+
+/* Join a group by its number and say so; 0 if nothing is heard then. */
+static int eavesdrop(uint32_t group, int said, int go)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
+	struct pollfd pfd = { .events = POLLIN };
+	char c = 0;
+
+	if (setgid(65534) || setuid(65534))
+		return 1;
+	pfd.fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+	/* Without an address of its own it would get nothing in any case. */
+	if (pfd.fd < 0 || bind(pfd.fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    setsockopt(pfd.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+		return 2;
+	if (write(said, &c, 1) != 1 || read(go, &c, 1) != 1)
+		return 3;
+	return poll(&pfd, 1, 500) ? 4 : 0;
+}
+
+/* While the module is not there, its group is anybody's. */
+TEST(who_has_joined_before_the_group_was_ours_hears_nothing)
+{
+	int said[2], go[2], status, fd;
+	struct nl_event event;
+	uint32_t group;
+	struct nl ear;
+	char c = 0;
+	pid_t pid;
+
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (access("/modules/iotarget.ko", R_OK) || access("/modules/iotarget_test.ko", R_OK))
+		SKIP(return, "the modules are not in /modules, to be loaded again");
+	if (!access("/sys/kernel/debug/kunit", F_OK))
+		SKIP(return, "loading it again would run the unit tests again");
+	if (nl_open(&ear))
+		SKIP(return, "there is no netlink family iotarget");
+	group = ear.group;
+	nl_close(&ear);
+	ASSERT_EQ(0, pipe(said));
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, unload("iotarget_test"));
+	ASSERT_EQ(0, unload("iotarget"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(eavesdrop(group, said[1], go[0]));
+	close(said[1]);
+	EXPECT_EQ(1, read(said[0], &c, 1))
+		TH_LOG("the group can't be joined");
+	ASSERT_EQ(0, load("iotarget", ""));
+	ASSERT_EQ(0, load("iotarget_test", ""));
+	ASSERT_EQ(0, nl_open(&ear));
+	EXPECT_EQ(group, ear.group);
+	ASSERT_EQ(0, nl_join(&ear));
+	fd = target_new("secret", 0);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, nl_await(&ear, IOTARGET_EVENT_KIND_CREATED, 0, &event, EVENT_MS));
+	EXPECT_EQ(1, write(go[1], &c, 1));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	close(fd);
 	nl_close(&ear);
 }
 
