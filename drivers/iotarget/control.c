@@ -24,8 +24,10 @@
  * made with it held, so that stops and states agree, and so are the callbacks
  * of held requests that a purge fails.  They can't sleep, so they can't want it.
  *
- * Whoever holds it, or works for the end of a stop, allocates with GFP_NOIO: the
- * I/O that would free memory may be what a stop holds.
+ * Whoever holds it, or works for the end of a stop, allocates nothing: what a
+ * stop needs for its end is there from its beginning.  The I/O that would free
+ * memory may be what a stop holds, and an allocation as small as these are tries
+ * on for ever, rather than to fail, unless it is told not to.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -40,6 +42,9 @@
 #define MAX_VERBS		256	/* that have not ended */
 #define MAX_STOPS		8	/* in force on one target */
 
+/* For a verb: rather refused than waiting for what it would start. */
+#define VERB_GFP		(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+
 /**
  * struct stop - a stop or purge in force
  * @node: in stops, in the order in which they were made                   (S)
@@ -52,6 +57,7 @@
  * @purge: it is a purge                                                   (C)
  * @owner_gone: the socket was closed                                      (S)
  * @args: what the verb was told                                           (C)
+ * @note: for the event that it has ended                                  (S)
  * @expire: ends it
  */
 struct stop {
@@ -65,6 +71,7 @@ struct stop {
 	bool				purge;
 	bool				owner_gone;
 	struct iotarget_verb_args	args;
+	struct iotarget_note		*note;
 	struct delayed_work		expire;
 };
 
@@ -143,6 +150,7 @@ static void stop_put(struct stop *stop)
 		return;
 	if (stop->args.hold)
 		atomic_dec(&nr_held);
+	kfree(stop->note);
 	kfree(stop);
 }
 
@@ -158,18 +166,16 @@ static void stop_end_after(struct stop *stop, unsigned int ms)
 static void stop_remove(struct stop *stop, struct iotarget *target,
 			enum iotarget_why why)
 {
-	struct iotarget_note *note = iotarget_note_alloc(GFP_NOIO);
+	struct iotarget_note *note = stop->note;
 
 	lockdep_assert_held(&stops_lock);
-	if (note) {
-		note->kind = IOTARGET_EVENT_KIND_STOP_ENDED;
-		note->why = why;
-		note->id = stop->id;
-		note->cookie = stop->cookie;
-		strscpy(note->name, stop->name, sizeof(note->name));
-		note->state = target ? iotarget_get_state(target) :
-				       IOTARGET_DELETED;
-	}
+	note->kind = IOTARGET_EVENT_KIND_STOP_ENDED;
+	note->why = why;
+	note->id = stop->id;
+	note->cookie = stop->cookie;
+	strscpy(note->name, stop->name, sizeof(note->name));
+	note->state = target ? iotarget_get_state(target) : IOTARGET_DELETED;
+	stop->note = NULL;
 	iotarget_note_queue(note);
 	list_del_init(&stop->node);
 	atomic_dec(&nr_stops);
@@ -582,10 +588,15 @@ static void op_make(struct work_struct *work)
 
 static struct stop *stop_alloc(const struct iotarget_verb_op *op)
 {
-	struct stop *stop = kzalloc(sizeof(*stop), GFP_KERNEL);
+	struct stop *stop = kzalloc(sizeof(*stop), VERB_GFP);
 
 	if (!stop)
 		return NULL;
+	stop->note = iotarget_note_alloc(VERB_GFP);
+	if (!stop->note) {
+		kfree(stop);
+		return NULL;
+	}
 	INIT_LIST_HEAD(&stop->node);
 	INIT_DELAYED_WORK(&stop->expire, stop_expire);
 	refcount_set(&stop->refs, 1);
@@ -608,7 +619,7 @@ static struct stop *stop_alloc(const struct iotarget_verb_op *op)
  *
  * Nothing has happened yet when this returns.
  *
- * Context: process; sleeps for memory only.
+ * Context: process; sleeps for memory only, and no I/O.
  * Return: the verb, for iotarget_verb_go() or iotarget_verb_abort(), or an
  * ERR_PTR: what the state table says of the target's state, -EUSERS, -ENOMEM.
  */
@@ -626,7 +637,7 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 		ret = -EUSERS;
 	if (ret)
 		goto refuse;
-	op = kzalloc(sizeof(*op), GFP_KERNEL);
+	op = kzalloc(sizeof(*op), VERB_GFP);
 	if (!op) {
 		atomic_dec(&nr_verbs);
 		ret = -ENOMEM;
@@ -638,7 +649,7 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 	op->cookie = atomic64_inc_return(&cookies);
 	op->args = *a;
 	op->target = target;
-	op->note = iotarget_note_alloc(GFP_KERNEL);
+	op->note = iotarget_note_alloc(VERB_GFP);
 	if (verb->stops)
 		op->stop = stop_alloc(op);
 	if (!op->note || (verb->stops && !op->stop)) {

@@ -41,6 +41,12 @@ static const struct genl_multicast_group groups[] = {
 /* Off before the family goes, and its group's number with it. */
 static bool registered;
 
+/*
+ * Reconcilers share the workqueue of those who tell, and its only rescuer: what
+ * there is no memory for at once is lost, and counted.
+ */
+#define TELL_GFP	(GFP_NOWAIT | __GFP_NOWARN)
+
 /* -- what goes out -------------------------------------------------------- */
 
 static int put_u64(struct sk_buff *skb, int type, u64 value, int pad)
@@ -202,7 +208,7 @@ static int must_not_hear(struct sock *sk, struct sk_buff *skb, void *data)
  * @note: the event
  * @dropped: how many could not be told so far
  *
- * Context: process; sleeps.
+ * Context: process.
  * Return: 0 or a negative errno.
  */
 int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped)
@@ -213,8 +219,7 @@ int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped)
 	/* What was queued just before the end must not reach another's group. */
 	if (!READ_ONCE(registered))
 		return 0;
-	/* NOIO: reconcilers share the workqueue, and its only rescuer. */
-	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_NOIO);
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, TELL_GFP);
 	if (!skb)
 		return -ENOMEM;
 	head = genlmsg_put(skb, 0, 0, &iotarget_nl_family, 0,
@@ -226,7 +231,7 @@ int iotarget_nl_tell(const struct iotarget_note *note, u64 dropped)
 	genlmsg_end(skb, head);
 	/* Whose own buffer is full is told so; who has left need not be. */
 	genlmsg_multicast_netns_filtered(&iotarget_nl_family, &init_net, skb, 0,
-					 IOTARGET_NLGRP_EVENTS, GFP_NOIO,
+					 IOTARGET_NLGRP_EVENTS, TELL_GFP,
 					 must_not_hear, NULL);
 	return 0;
 }
@@ -387,7 +392,9 @@ static int read_stop(u8 cmd, struct genl_info *info,
 
 static int reply_cookie(u8 cmd, struct genl_info *info, u64 cookie)
 {
-	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE,
+					  GFP_KERNEL | __GFP_NORETRY |
+					  __GFP_NOWARN);
 	void *head;
 
 	if (!skb)

@@ -9,6 +9,7 @@
  * the counters that are looked at after the tests.
  */
 #include "fixture.h"
+#include "nl.h"
 
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define FAIL_PAGE	"/sys/kernel/debug/fail_page_alloc/"
@@ -255,6 +256,60 @@ TEST_F(failslab, stop_purge_close_delete)
 		EXPECT_LT(nth, MOST_SITES);
 	}
 	self->fd = -1;
+}
+
+static void put_verb(struct nl *nl, struct nl_msg *msg, uint8_t cmd, uint64_t id)
+{
+	nl_msg_init(nl, msg, cmd, NLM_F_ACK);
+	nl_put_u64(msg, IOTARGET_A_VERB_ID, id);
+}
+
+/* Over netlink: what has an answer is done, and what has none is not. */
+TEST_F(failslab, verb)
+{
+	struct iotarget_test_info info;
+	struct nl_event event;
+	struct nl_msg msg;
+	uint64_t cookie;
+	struct nl nl;
+	int nth, ret;
+	bool hit;
+
+	ret = nl_open(&nl);
+	if (ret == -ENOENT)
+		SKIP(return, "there is no netlink family iotarget");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, nl_join(&nl));
+	self->fd = target_opened("failslab-verb", self->path);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	for (nth = 1, hit = true; hit && nth < MOST_SITES; nth++) {
+		cookie = 0;
+		put_verb(&nl, &msg, IOTARGET_CMD_STOP, info.id);
+		arm(self->nth_fd, nth);
+		ret = nl_send(&nl, &msg);
+		hit = struck(self->nth_fd);
+		/* The acknowledgment, which is the system's, may be what fails. */
+		if (!ret)
+			ret = nl_answer(&nl, &msg, &cookie, NULL, 300);
+		self->sites += hit;
+		if (!cookie) {
+			ASSERT_TRUE(ret == -ENOMEM || ret == -ENOBUFS ||
+				    ret == -NO_CALL - EAGAIN) TH_LOG("%d: %d", nth, ret);
+			ASSERT_EQ(STARTED, target_state(self->fd));
+			continue;
+		}
+		ASSERT_EQ(0, nl_await(&nl, IOTARGET_EVENT_KIND_RESULT, cookie, &event, LONG_MS));
+		EXPECT_EQ(0, event.error);
+		ASSERT_EQ(STOPPED, target_state(self->fd));
+		put_verb(&nl, &msg, IOTARGET_CMD_START, info.id);
+		ASSERT_EQ(0, nl_ask(&nl, &msg, &cookie, NULL));
+		ASSERT_EQ(0, nl_await(&nl, IOTARGET_EVENT_KIND_RESULT, cookie, &event, LONG_MS));
+		ASSERT_EQ(STARTED, target_state(self->fd));
+	}
+	EXPECT_LT(nth, MOST_SITES);
+	EXPECT_LT(0, self->sites);
+	nl_close(&nl);
 }
 
 TEST_HARNESS_MAIN

@@ -289,30 +289,27 @@ static void look_for_early(struct nl *nl, uint64_t cookie)
 }
 
 /*
- * Send, and read until the acknowledgment.  Events that come between are kept.
- * An answer to a verb sets @cookie, one to "get" @target.
+ * Read until the acknowledgment of a message that was sent, each time for so long.
+ * Events that come between are kept.  An answer to a verb sets @cookie, one to
+ * "get" @target.
  */
-int nl_ask(struct nl *nl, struct nl_msg *msg, uint64_t *cookie, struct nl_target *target)
+int nl_answer(struct nl *nl, const struct nl_msg *msg, uint64_t *cookie,
+	      struct nl_target *target, unsigned int ms)
 {
 	static char buf[NL_BYTES];
 	struct nlmsghdr *head;
-	int ret, n;
+	int n;
 
-	msg->head.nlmsg_flags |= NLM_F_ACK;
-	call_begins();
-	ret = nl_send(nl, msg);
-	while (!ret) {
-		n = fetch(nl, buf, sizeof(buf), LONG_MS);
+	for (;;) {
+		n = fetch(nl, buf, sizeof(buf), ms);
 		if (n < 0)
 			return -NO_CALL + n;
 		for (head = (void *)buf; NLMSG_OK(head, (unsigned int)n);
 		     head = NLMSG_NEXT(head, n)) {
 			if (keep_event(nl, head) || head->nlmsg_seq != msg->head.nlmsg_seq)
 				continue;
-			if (head->nlmsg_type == NLMSG_ERROR) {
-				call_ended("netlink request", 0);
+			if (head->nlmsg_type == NLMSG_ERROR)
 				return read_error(nl, head);
-			}
 			if (cookie) {
 				*cookie = read_cookie(NLMSG_DATA(head),
 						      head->nlmsg_len - NLMSG_HDRLEN);
@@ -323,6 +320,21 @@ int nl_ask(struct nl *nl, struct nl_msg *msg, uint64_t *cookie, struct nl_target
 					    target);
 		}
 	}
+}
+
+/* Send, and read the answer, in time. */
+int nl_ask(struct nl *nl, struct nl_msg *msg, uint64_t *cookie, struct nl_target *target)
+{
+	int ret;
+
+	msg->head.nlmsg_flags |= NLM_F_ACK;
+	call_begins();
+	ret = nl_send(nl, msg);
+	if (ret)
+		return ret;
+	ret = nl_answer(nl, msg, cookie, target, LONG_MS);
+	if (ret > -NO_CALL)
+		call_ended("netlink request", 0);
 	return ret;
 }
 

@@ -70,6 +70,8 @@ void nl_put_u32(struct nl_msg *msg, uint16_t type, uint32_t value);
 void nl_put_u64(struct nl_msg *msg, uint16_t type, uint64_t value);
 void nl_put_text(struct nl_msg *msg, uint16_t type, const char *text);
 int nl_send(struct nl *nl, struct nl_msg *msg);
+int nl_answer(struct nl *nl, const struct nl_msg *msg, uint64_t *cookie,
+	      struct nl_target *target, unsigned int ms);
 int nl_ask(struct nl *nl, struct nl_msg *msg, uint64_t *cookie,
 	   struct nl_target *target);
 int nl_get(struct nl *nl, uint64_t id, struct nl_target *target);
