@@ -36,6 +36,8 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
+#include <net/sock.h>
 
 #include "control.h"
 
@@ -56,9 +58,10 @@
  * @before: the state to go back to                                        (S)
  * @purge: it is a purge                                                   (C)
  * @owner_gone: the socket was closed                                      (S)
- * @args: what the verb was told                                           (C)
+ * @args: what the verb was told; with @args.hold, a reference of the socket (C)
  * @note: for the event that it has ended                                  (S)
  * @expire: ends it
+ * @free: lets go of the socket
  */
 struct stop {
 	struct list_head		node;
@@ -73,6 +76,7 @@ struct stop {
 	struct iotarget_verb_args	args;
 	struct iotarget_note		*note;
 	struct delayed_work		expire;
+	struct work_struct		free;
 };
 
 /**
@@ -82,7 +86,6 @@ struct stop {
  * @target: with a reference and its owner's module                        (C)
  * @cookie: its number                                                     (C)
  * @args: what it was told                                                 (C)
- * @owner_gone: the socket was closed before it began                      (S)
  * @stop: what it leaves in force, until it does                           (S)
  * @note: for the result
  * @change: what to wait for
@@ -95,7 +98,6 @@ struct iotarget_verb_op {
 	struct iotarget			*target;
 	u64				cookie;
 	struct iotarget_verb_args	args;
-	bool				owner_gone;
 	struct stop			*stop;
 	struct iotarget_note		*note;
 	struct iotarget_change		change;
@@ -144,14 +146,31 @@ static u64 changes_of(struct iotarget *target)
 
 /* -- stops ---------------------------------------------------------------- */
 
+static void stop_free(struct stop *stop)
+{
+	kfree(stop->note);
+	kfree(stop);
+}
+
+/* The last reference of a socket may end somebody's dump, which takes locks. */
+static void stop_free_held(struct work_struct *work)
+{
+	struct stop *stop = container_of(work, struct stop, free);
+
+	sock_put(stop->args.owner);
+	stop_free(stop);
+}
+
 static void stop_put(struct stop *stop)
 {
 	if (!refcount_dec_and_test(&stop->refs))
 		return;
-	if (stop->args.hold)
-		atomic_dec(&nr_held);
-	kfree(stop->note);
-	kfree(stop);
+	if (!stop->args.hold) {
+		stop_free(stop);
+		return;
+	}
+	atomic_dec(&nr_held);
+	queue_work(iotarget_slow_wq, &stop->free);
 }
 
 static void stop_end_after(struct stop *stop, unsigned int ms)
@@ -286,6 +305,16 @@ void iotarget_control_overridden(void)
 		queue_work(iotarget_fast_wq, &reap_work);
 }
 
+/*
+ * Its number alone does not say which socket it was: that is free before those
+ * are told who ask for it, so that it may be another's by now.
+ */
+static bool lost_owner(const struct stop *stop, u32 portid)
+{
+	return stop->args.hold && stop->args.portid == portid &&
+	       sock_flag(stop->args.owner, SOCK_DEAD);
+}
+
 /**
  * iotarget_control_owner_gone - a socket was closed
  * @portid: its number
@@ -300,10 +329,12 @@ void iotarget_control_owner_gone(u32 portid)
 	if (!atomic_read(&nr_held))
 		return;
 	mutex_lock(&stops_lock);
-	list_for_each_entry(op, &verbs_running, node)
-		op->owner_gone |= op->args.hold && op->args.portid == portid;
+	list_for_each_entry(op, &verbs_running, node) {
+		if (op->stop && lost_owner(op->stop, portid))
+			op->stop->owner_gone = true;
+	}
 	list_for_each_entry(stop, &stops, node) {
-		if (!stop->args.hold || stop->args.portid != portid)
+		if (!lost_owner(stop, portid))
 			continue;
 		stop->owner_gone = true;
 		stop_end_after(stop, 0);
@@ -404,7 +435,7 @@ static int make_stop(struct iotarget_verb_op *op)
 	int ret;
 
 	mutex_lock(&stops_lock);
-	if (op->owner_gone)
+	if (op->stop->owner_gone)
 		ret = -ECANCELED;
 	else if (too_many(op->target))
 		ret = -EUSERS;
@@ -599,14 +630,17 @@ static struct stop *stop_alloc(const struct iotarget_verb_op *op)
 	}
 	INIT_LIST_HEAD(&stop->node);
 	INIT_DELAYED_WORK(&stop->expire, stop_expire);
+	INIT_WORK(&stop->free, stop_free_held);
 	refcount_set(&stop->refs, 1);
 	stop->cookie = op->cookie;
 	stop->id = op->target->id;
 	strscpy(stop->name, op->target->name, sizeof(stop->name));
 	stop->purge = op->verb->purge;
 	stop->args = op->args;
-	if (stop->args.hold)
+	if (stop->args.hold) {
+		sock_hold(stop->args.owner);
 		atomic_inc(&nr_held);
+	}
 	return stop;
 }
 
@@ -614,7 +648,7 @@ static struct stop *stop_alloc(const struct iotarget_verb_op *op)
  * iotarget_verb_begin - accept a verb, or refuse it
  * @cmd: the verb
  * @target: the target, pinned; the pin goes with success
- * @a: what it was told; copied
+ * @a: what it was told; copied, with a reference of the socket if need be
  * @message: set to why it was refused
  *
  * Nothing has happened yet when this returns.

@@ -19,6 +19,8 @@
 
 #include "internal.h"
 
+struct sock;
+
 /* What a verb that names no times of its own gets. */
 #define IOTARGET_VERB_TIMEOUT_MS	10000
 #define IOTARGET_STOP_EXPIRES_MS	60000
@@ -61,7 +63,8 @@ struct iotarget_note {
  * @expires_ms: how long a stop lasts, 0 for ever
  * @action: &enum iotarget_sent_action, 0 for the verb's own
  * @hold: it ends with the socket
- * @portid: which socket
+ * @owner: which socket; may be looked at only with @hold, and in the handler
+ * @portid: its number
  * @pid: who asked
  * @comm: the name of that process
  * @reason: what it gave as the reason
@@ -71,6 +74,7 @@ struct iotarget_verb_args {
 	u32		expires_ms;
 	u8		action;
 	bool		hold;
+	struct sock	*owner;
 	u32		portid;
 	pid_t		pid;
 	char		comm[TASK_COMM_LEN];

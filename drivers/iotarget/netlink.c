@@ -440,6 +440,7 @@ static int verb(u8 cmd, struct sk_buff *skb, struct genl_info *info)
 	struct nlattr *timeout = info->attrs[IOTARGET_A_VERB_TIMEOUT_MS];
 	struct iotarget_verb_args args = {
 		.timeout_ms = IOTARGET_VERB_TIMEOUT_MS,
+		.owner = NETLINK_CB(skb).sk,
 		.portid = info->snd_portid,
 		.pid = task_tgid_nr(current),
 	};

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unit tests of verbs and of the stops that they make: what user space can't
+ * force.  What it can is tested by the selftests iotarget_control*.
+ *
+ * Context: KUnit, process.  Locks: none.
+ */
+#include <kunit/test.h>
+#include <linux/err.h>
+#include <linux/net.h>
+#include <linux/netlink.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "../control.h"
+#include "fake.h"
+
+#define WAIT_MS		2000
+#define PORTID		0x7ace1
+
+struct verbs_test {
+	struct iotarget		*target;
+	struct fake		fake;
+	struct socket		*owner;
+};
+
+static int verbs_init(struct kunit *test)
+{
+	struct verbs_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	fake_init(&t->fake);
+	t->target = fake_target("verbs");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t->target));
+	iotarget_get(t->target);
+	test->priv = t;
+	return fake_open(t->target, &t->fake, false);
+}
+
+static void verbs_exit(struct kunit *test)
+{
+	struct verbs_test *t = test->priv;
+
+	if (!t)
+		return;
+	iotarget_hook_handler = NULL;
+	if (t->owner)
+		sock_release(t->owner);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(t->target, WAIT_MS, NULL), 0);
+	/* Verbs, the last of whose references this must be. */
+	KUNIT_EXPECT_TRUE(test, fake_until(kref_read(&t->target->refs) == 1));
+	iotarget_put(t->target);
+	fake_settle_all();
+}
+
+static void verb(struct kunit *test, u8 cmd,
+		 const struct iotarget_verb_args *args)
+{
+	struct verbs_test *t = test->priv;
+	struct iotarget *found = iotarget_registry_find(t->target->id);
+	struct iotarget_verb_op *op;
+	const char *message;
+
+	KUNIT_ASSERT_PTR_EQ(test, found, t->target);
+	op = iotarget_verb_begin(cmd, found, args, &message);
+	if (IS_ERR(op))
+		iotarget_gate_unpin(found);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(op));
+	iotarget_verb_go(op);
+}
+
+static bool becomes(struct kunit *test, enum iotarget_state state)
+{
+	struct verbs_test *t = test->priv;
+
+	return fake_until(iotarget_get_state(t->target) == state);
+}
+
+static void make_owner(struct kunit *test)
+{
+	struct sockaddr_nl addr = {
+		.nl_family = AF_NETLINK,
+		.nl_pid = PORTID,
+	};
+	struct verbs_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, sock_create_kern(&init_net, AF_NETLINK, SOCK_RAW,
+					       NETLINK_GENERIC, &t->owner), 0);
+	KUNIT_ASSERT_EQ(test, kernel_bind(t->owner, (void *)&addr,
+					  sizeof(addr)), 0);
+}
+
+/* A number is free for the next socket before we hear that the last one died. */
+static void the_number_of_a_socket_is_not_the_socket(struct kunit *test)
+{
+	struct iotarget_verb_args args = {
+		.timeout_ms = WAIT_MS,
+		.hold = true,
+		.portid = PORTID,
+	};
+	struct verbs_test *t = test->priv;
+
+	make_owner(test);
+	args.owner = t->owner->sk;
+	verb(test, IOTARGET_CMD_STOP, &args);
+	KUNIT_ASSERT_TRUE(test, becomes(test, IOTARGET_STOPPED));
+	iotarget_control_owner_gone(PORTID);
+	flush_workqueue(iotarget_fast_wq);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(t->target), IOTARGET_STOPPED);
+	/* And when it is the socket. */
+	sock_release(t->owner);
+	t->owner = NULL;
+	KUNIT_EXPECT_TRUE(test, becomes(test, IOTARGET_STARTED));
+}
+
+static struct kunit_case verbs_cases[] = {
+	KUNIT_CASE(the_number_of_a_socket_is_not_the_socket),
+	{}
+};
+
+static struct kunit_suite verbs_suite = {
+	.name		= "iotarget_control_verbs",
+	.init		= verbs_init,
+	.exit		= verbs_exit,
+	.test_cases	= verbs_cases,
+};
+
+kunit_test_suite(verbs_suite);
