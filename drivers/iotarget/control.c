@@ -40,6 +40,7 @@
 #include <net/sock.h>
 
 #include "control.h"
+#include "hooks.h"
 
 #define MAX_VERBS		256	/* that have not ended */
 #define MAX_STOPS		8	/* in force on one target */
@@ -580,16 +581,19 @@ static void op_unlist(struct iotarget_verb_op *op)
 
 static void op_end(struct iotarget_verb_op *op, int error)
 {
+	struct iotarget *target = op->target;
 	struct iotarget_note *note = op->note;
 
 	note->error = error;
 	note->message = iotarget_verb_error(error);
-	iotarget_note_fill(note, op->target, IOTARGET_EVENT_KIND_RESULT,
+	iotarget_note_fill(note, target, IOTARGET_EVENT_KIND_RESULT,
 			   op->cookie);
 	op->note = NULL;
-	iotarget_note_queue(note);
 	op_unlist(op);
+	/* First: who hears the result may want to unload the owner. */
 	op_free(op);
+	iotarget_note_queue(note);
+	iotarget_hook(IOTARGET_HOOK_VERB_TOLD, target);
 }
 
 static void op_wait(struct work_struct *work)

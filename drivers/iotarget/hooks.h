@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Hook points: the places in gate and request where a race is decided.  Unit
- * tests force an interleaving by running another call there.  They exist only
+ * Hook points: the places in gate, request and control where a race is decided.
+ * Unit tests force an interleaving by running another call there.  They exist only
  * in a build with the unit tests; elsewhere a hook is no code at all.
  *
  * No hook point is under a spinlock.  The context is that of the call.
@@ -31,7 +31,11 @@ enum iotarget_hook_point {
 	IOTARGET_HOOK_REQ_TIMEOUT,	/* timer fired, nothing decided */
 	IOTARGET_HOOK_OPENED,		/* device open, not attached */
 	IOTARGET_HOOK_FINISH,		/* instance quiet, device not released */
-	IOTARGET_NR_HOOKS,
+	IOTARGET_NR_HOOKS,		/* of those in the matrix of races */
+
+	/* No call of the matrix makes a verb. */
+	IOTARGET_HOOK_VERB_MAKE = IOTARGET_NR_HOOKS, /* nothing done yet */
+	IOTARGET_HOOK_VERB_TOLD,	/* its result is queued */
 };
 
 #if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)

@@ -95,7 +95,8 @@ static struct {
 static void race_hook(enum iotarget_hook_point point, void *arg)
 {
 	if (now.record) {
-		__set_bit(point, now.passed);
+		if (point < IOTARGET_NR_HOOKS)
+			__set_bit(point, now.passed);
 		return;
 	}
 	if (now.fired || point != now.point)

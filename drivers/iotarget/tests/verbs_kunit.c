@@ -6,6 +6,7 @@
  * Context: KUnit, process.  Locks: none.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
@@ -13,16 +14,26 @@
 #include <net/sock.h>
 
 #include "../control.h"
+#include "../hooks.h"
 #include "fake.h"
 
 #define WAIT_MS		2000
 #define PORTID		0x7ace1
+#define OVERTAKE_MS	300
 
 struct verbs_test {
 	struct iotarget		*target;
 	struct fake		fake;
 	struct socket		*owner;
 };
+
+/* What a hook sees of a test's verbs. */
+static struct {
+	struct iotarget		*target;
+	struct completion	told;
+	unsigned int		refs;	/* without the verb's */
+	bool			free;
+} seen;
 
 static int verbs_init(struct kunit *test)
 {
@@ -113,7 +124,45 @@ static void the_number_of_a_socket_is_not_the_socket(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, becomes(test, IOTARGET_STARTED));
 }
 
+static const struct iotarget_verb_args plain = {
+	.timeout_ms = WAIT_MS,
+	.expires_ms = 60000,
+};
+
+/* Others let go of the target, too, so give them some time to. */
+static void look_at_refs(enum iotarget_hook_point point, void *arg)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(OVERTAKE_MS);
+
+	if (point != IOTARGET_HOOK_VERB_TOLD || arg != seen.target)
+		return;
+	do {
+		seen.free = kref_read(&seen.target->refs) == seen.refs;
+		schedule_timeout_uninterruptible(1);
+	} while (!seen.free && time_before(jiffies, end));
+	complete(&seen.told);
+}
+
+/* Who hears the result can unload the target's owner. */
+static void a_verb_lets_go_before_it_tells(struct kunit *test)
+{
+	struct verbs_test *t = test->priv;
+
+	fake_settle(t->target);
+	seen.target = t->target;
+	seen.refs = kref_read(&t->target->refs);
+	init_completion(&seen.told);
+	iotarget_hook_handler = look_at_refs;
+	verb(test, IOTARGET_CMD_PURGE, &plain);
+	/* Whoever may be in it has to be out of it. */
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&seen.told,
+				msecs_to_jiffies(FAKE_LONG_MS)), 0);
+	KUNIT_EXPECT_TRUE(test, seen.free);
+	iotarget_hook_handler = NULL;
+}
+
 static struct kunit_case verbs_cases[] = {
+	KUNIT_CASE(a_verb_lets_go_before_it_tells),
 	KUNIT_CASE(the_number_of_a_socket_is_not_the_socket),
 	{}
 };
