@@ -613,8 +613,10 @@ static void op_make(struct work_struct *work)
 	struct iotarget_verb_op *op = container_of(work,
 						   struct iotarget_verb_op,
 						   work);
-	int ret = op->verb->make(op);
+	int ret;
 
+	iotarget_hook(IOTARGET_HOOK_VERB_MAKE, op->target);
+	ret = op->verb->make(op);
 	if (ret)
 		op_end(op, ret);
 	else

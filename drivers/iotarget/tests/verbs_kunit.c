@@ -6,6 +6,7 @@
  * Context: KUnit, process.  Locks: none.
  */
 #include <kunit/test.h>
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/net.h>
@@ -33,6 +34,8 @@ static struct {
 	struct completion	told;
 	unsigned int		refs;	/* without the verb's */
 	bool			free;
+	atomic_t		made;
+	bool			overtaken;
 } seen;
 
 static int verbs_init(struct kunit *test)
@@ -161,7 +164,46 @@ static void a_verb_lets_go_before_it_tells(struct kunit *test)
 	iotarget_hook_handler = NULL;
 }
 
+/* The first one dawdles: time enough for the second. */
+static void hold_up_the_first(enum iotarget_hook_point point, void *arg)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(OVERTAKE_MS);
+
+	if (arg != seen.target)
+		return;
+	if (point == IOTARGET_HOOK_VERB_TOLD)
+		complete(&seen.told);
+	if (point != IOTARGET_HOOK_VERB_MAKE ||
+	    atomic_inc_return(&seen.made) != 1)
+		return;
+	while (atomic_read(&seen.made) < 2 && time_before(jiffies, end))
+		schedule_timeout_uninterruptible(1);
+	seen.overtaken = atomic_read(&seen.made) > 1;
+}
+
+/* Whatever the scheduler does, the last word counts. */
+static void no_verb_overtakes_another(struct kunit *test)
+{
+	struct verbs_test *t = test->priv;
+	unsigned int i;
+
+	seen.target = t->target;
+	seen.overtaken = false;
+	atomic_set(&seen.made, 0);
+	init_completion(&seen.told);
+	iotarget_hook_handler = hold_up_the_first;
+	verb(test, IOTARGET_CMD_STOP, &plain);
+	verb(test, IOTARGET_CMD_START, &plain);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&seen.told,
+					msecs_to_jiffies(FAKE_LONG_MS)), 0);
+	KUNIT_EXPECT_FALSE(test, seen.overtaken);
+	KUNIT_EXPECT_TRUE(test, becomes(test, IOTARGET_STARTED));
+	iotarget_hook_handler = NULL;
+}
+
 static struct kunit_case verbs_cases[] = {
+	KUNIT_CASE(no_verb_overtakes_another),
 	KUNIT_CASE(a_verb_lets_go_before_it_tells),
 	KUNIT_CASE(the_number_of_a_socket_is_not_the_socket),
 	{}
