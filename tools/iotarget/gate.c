@@ -38,7 +38,7 @@ static bool name_ok(const char *name)
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
 	const size_t len = strlen(name);
 
-	if (len && len <= 31 && strspn(name, allowed) == len)
+	if (len && len <= NAME_MAX_BYTES && strspn(name, allowed) == len)
 		return true;
 	complain("%s: a name is 1 to 31 of a-z, 0-9, _ and -", name);
 	return false;

@@ -31,6 +31,7 @@ enum {
 };
 
 #define MAX_STOPS	8
+#define NAME_MAX_BYTES	31	/* of a target */
 #define TEXT_BYTES	160	/* of each text, the NUL included */
 
 struct options {

@@ -52,13 +52,21 @@ static int refused(const struct client *client, const char *what, int error)
 	}
 }
 
-/* By name, or as @NUMBER; the attributes are the same in all requests. */
+/*
+ * By name, or as @NUMBER; the attributes are the same in all requests.  Nothing
+ * else of what is put into a message is as long as the user likes.
+ */
 static bool put_target(struct nlmsghdr *message, const char *name)
 {
 	unsigned long long id;
 	char *end;
 
 	if (*name != '@') {
+		if (strlen(name) > NAME_MAX_BYTES) {
+			complain("%.40s...: a name has at most %d characters", name,
+				 NAME_MAX_BYTES);
+			return false;
+		}
 		mnl_attr_put_strz(message, IOTARGET_A_VERB_NAME, name);
 		return true;
 	}

@@ -158,6 +158,13 @@ try 2 start tool-fast --hold
 try 2 stop tool-fast --action dance
 try 2 stop tool-fast --timeout -5
 try 2 show @12x
+long=$(printf 'x%.0s' $(seq 3000))
+for verb in show stop start purge; do
+	try 2 $verb "$long"
+	says err "at most 31"
+done
+try 3 show 1234567890123456789012345678901
+try 2 show 12345678901234567890123456789012
 try 0 --help
 says out "usage: iotarget"
 result "wrong usage"
