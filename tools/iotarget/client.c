@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tool.h"
 
-#define BYTES	65536
+#define BYTES		65536
+#define ANSWER_MS	10000	/* between the parts of an answer */
 
 /* What is copied from an attribute: a number, a flag or a text of TEXT_BYTES. */
 enum kind { END, U32, U64, FLAG, TEXT };
@@ -251,21 +253,60 @@ struct nlmsghdr *client_message(struct client *client, void *buf, uint8_t cmd, u
 	return head;
 }
 
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static int no_answer(struct client *client, int error, const char *why)
+{
+	client->unanswered = true;
+	snprintf(client->why, sizeof(client->why), "no answer: %s", why);
+	return error;
+}
+
+/*
+ * The kernel answers a message while it is being sent, so when events have
+ * overrun the socket and there is nothing more to read, the answer was lost, too.
+ */
+static int read_answer(struct client *client, const struct nlmsghdr *message)
+{
+	struct pollfd pfd = { .fd = client_fd(client), .events = POLLIN };
+	uint64_t end = now_ms() + ANSWER_MS;
+	int n, ret = 0;
+
+	while (!ret) {
+		if (told_to_end())
+			return no_answer(client, -EINTR, "interrupted");
+		n = poll(&pfd, 1, client->overrun ? 0 : 200);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			ret = read_some(client, message);
+			end = now_ms() + ANSWER_MS;
+		} else if (!n && client->overrun) {
+			return no_answer(client, -ENOBUFS, "too many events at once");
+		} else if (now_ms() > end) {
+			return no_answer(client, -ETIMEDOUT, strerror(ETIMEDOUT));
+		}
+	}
+	return ret < 0 ? ret : 0;
+}
+
 /* Send, and read up to the acknowledgment or the end of the dump. */
 int client_ask(struct client *client, struct nlmsghdr *message)
 {
-	int ret;
-
 	client->interrupted = false;
+	client->unanswered = false;
 	client->why[0] = 0;
 	if ((message->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		message->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(client->sock, message, message->nlmsg_len) < 0)
 		return -errno;
-	do {
-		ret = read_some(client, message);
-	} while (!ret);
-	return ret < 0 ? ret : 0;
+	return read_answer(client, message);
 }
 
 int client_fd(const struct client *client)

@@ -5,6 +5,7 @@
  *   main.c	options, the table of verbs
  *   verbs.c	the verbs that talk to the kernel over netlink
  *   client.c	messages, errors, events
+ *   signals.c	being told to end
  *   print.c	tables and JSON
  *   gate.c	attach and detach: iogates in configfs
  */
@@ -27,7 +28,7 @@ enum {
 	EXIT_NOT_THERE	= 3,	/* no module, no target */
 	EXIT_NOT_ALLOWED = 4,
 	EXIT_STILL_OUT	= 5,	/* done, but requests are still out */
-	EXIT_LOST	= 6,	/* the result never came */
+	EXIT_LOST	= 6,	/* the answer or the result never came */
 };
 
 #define MAX_STOPS	8
@@ -80,6 +81,7 @@ struct client {
 	uint64_t	cookie;		/* of the last verb */
 	bool		interrupted;	/* the last dump was */
 	bool		overrun;	/* events were lost here */
+	bool		unanswered;	/* the last question was */
 	char		why[256];	/* what the kernel said to the last error */
 	void		(*on_target)(void *context, const struct target *target);
 	void		(*on_event)(void *context, const struct event *event);
@@ -93,6 +95,11 @@ struct nlmsghdr *client_message(struct client *client, void *buf, uint8_t cmd, u
 int client_ask(struct client *client, struct nlmsghdr *message);
 int client_wait(struct client *client, int ms);
 int client_fd(const struct client *client);
+uint64_t now_ms(void);
+
+/* signals.c */
+void catch_signals(void);
+bool told_to_end(void);
 
 /* print.c */
 void print_targets_begin(bool json);

@@ -6,13 +6,10 @@
  * carries it.  So the socket joins the events first, and waits afterwards.
  */
 #include <errno.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "tool.h"
 
@@ -21,26 +18,12 @@
 #define BAD_NAME	1	/* it was said already */
 #define GRACE_MS	5000	/* for the event, beyond the time of the verb */
 
-static atomic_int interrupted;	/* by a signal */
-
-static void on_signal(int number)
-{
-	interrupted = 1;
-}
-
-static void catch_signals(void)
-{
-	const struct sigaction action = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-}
-
 /* A refusal by the kernel, in words and as an exit status. */
 static int refused(const struct client *client, const char *what, int error)
 {
 	complain("%s: %s", what, *client->why ? client->why : strerror(-error));
+	if (client->unanswered)
+		return EXIT_LOST;
 	switch (error) {
 	case -EPERM:
 	case -EACCES:
@@ -196,20 +179,12 @@ static void watch(void *context, const struct event *event)
 	}
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
 static int await_result(struct waiting *w, const struct options *o)
 {
 	const uint64_t end = now_ms() + GRACE_MS +
 			     (o->has_timeout ? o->timeout_ms : DEFAULT_WAIT_MS);
 
-	while (!w->have_result && now_ms() < end && !interrupted) {
+	while (!w->have_result && now_ms() < end && !told_to_end()) {
 		const int ret = client_wait(w->client, 200);
 
 		if (ret < 0)
@@ -222,7 +197,7 @@ static int told(const struct waiting *w, const struct options *o)
 {
 	if (!w->have_result) {
 		complain("%s: asked for, but %s", o->args[0],
-			 interrupted ? "interrupted before the result" :
+			 told_to_end() ? "interrupted before the result" :
 			 "the result was lost; see 'iotarget show'");
 		return EXIT_LOST;
 	}
@@ -240,7 +215,7 @@ static int hold(struct waiting *w, const struct options *o)
 	if (!o->json)
 		printf("held until this process ends (Ctrl-C)\n");
 	fflush(stdout);
-	while (!w->have_end && !interrupted) {
+	while (!w->have_end && !told_to_end()) {
 		const int ret = client_wait(w->client, 1000);
 
 		if (ret < 0) {
@@ -294,7 +269,8 @@ static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 	if (cmd != IOTARGET_CMD_START)
 		put_stop(message, o);
 	ret = client_ask(client, message);
-	if (ret)
+	/* With the cookie it was accepted; just its acknowledgment was lost. */
+	if (ret && !(client->unanswered && client->cookie))
 		return refused(client, o->args[0], ret);
 	ret = await_result(&w, o);
 	if (ret)
@@ -383,7 +359,7 @@ int verb_monitor(const struct options *o)
 		ret = refused(&client, "events", ret);
 		goto out;
 	}
-	while (!interrupted) {
+	while (!told_to_end()) {
 		ret = client_wait(&client, 1000);
 		if (ret < 0) {
 			complain("netlink: %s", strerror(-ret));

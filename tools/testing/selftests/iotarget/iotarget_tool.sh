@@ -77,7 +77,7 @@ done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 
 echo "TAP version 13"
-echo "1..13"
+echo "1..14"
 
 try 0 list
 says out "tool-fast  *started"
@@ -174,6 +174,13 @@ status=$?
 [ $status -eq 4 ] || problem="status $status"
 says err "CAP_SYS_ADMIN"
 result "who is not root is told so"
+
+timeout 100 "$helper" overrun "$tool" stop tool-fast >"$work/out" 2>"$work/err"
+status=$?
+[ $status -eq 6 ] || problem="status $status"
+says err "no answer: too many events"
+become tool-fast started
+result "an answer that is lost is not waited for"
 
 "$tool" monitor --json >"$work/out" 2>"$work/err" &
 monitor=$!

@@ -5,11 +5,19 @@
  *   iotarget_tool_helper targets	keep a target "tool-fast" and one "tool-slow" open
  *					until killed; SIGUSR1 sends a read to the slow one
  *   iotarget_tool_helper nobody CMD...	run a command without any privilege
+ *   iotarget_tool_helper storm		more events than a socket can hold
+ *   iotarget_tool_helper overrun CMD...	run a command, with a storm just before it sends
+ *					its second message; the first finds the family
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "util.h"
 
@@ -45,10 +53,84 @@ static int targets(void)
 	return 0;
 }
 
+/* Two events each; a socket of the tool has 2 MiB. */
+static int storm(void)
+{
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < 3000; i++) {
+		fd = target_new("tool-storm", 0);
+		if (fd < 0)
+			return 1;
+		close(fd);
+	}
+	return 0;
+}
+
+/* A command that stops where it would begin; it does not outlive us. */
+static pid_t traced(char **argv)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
+	    ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD))
+		_exit(126);
+	return pid;
+}
+
+/* Let it run until it is about to make that system call for the nth time. */
+static void run_to(pid_t pid, unsigned long call, unsigned int nth)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	while (nth) {
+		if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) ||
+		    waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+			_exit(126);
+		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
+			continue;
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
+			_exit(126);
+		nth -= info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == call;
+	}
+}
+
+static int run_on(pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_DETACH, pid, NULL, NULL) || waitpid(pid, &status, 0) != pid ||
+	    !WIFEXITED(status))
+		return 126;
+	return WEXITSTATUS(status);
+}
+
+static int overrun(char **argv)
+{
+	pid_t pid = traced(argv);
+
+	run_to(pid, SYS_sendto, 2);
+	return storm() ? 126 : run_on(pid);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "targets"))
 		return targets();
+	/* exit() would take away the devices of "targets". */
+	if (argc == 2 && !strcmp(argv[1], "storm"))
+		_exit(storm());
+	if (argc > 2 && !strcmp(argv[1], "overrun"))
+		_exit(overrun(argv + 2));
 	if (argc > 2 && !strcmp(argv[1], "nobody")) {
 		if (setgid(65534) || setuid(65534))
 			return 127;
