@@ -125,12 +125,12 @@ static int on_message(const struct nlmsghdr *head, void *data)
 		mnl_attr_for_each(attr, head, GENL_HDRLEN)
 			read_field(event_fields, attr, &event);
 		if (client->on_event)
-			client->on_event(client->context, &event);
+			client->on_event(client->event_context, &event);
 	} else if (genl->cmd == IOTARGET_CMD_GET) {
 		client->interrupted |= head->nlmsg_flags & NLM_F_DUMP_INTR;
 		read_target(head, &target);
 		if (client->on_target)
-			client->on_target(client->context, &target);
+			client->on_target(client->target_context, &target);
 	} else {
 		mnl_attr_for_each(attr, head, GENL_HDRLEN) {
 			if (mnl_attr_get_type(attr) == IOTARGET_A_VERB_COOKIE)

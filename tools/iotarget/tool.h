@@ -85,7 +85,7 @@ struct client {
 	char		why[256];	/* what the kernel said to the last error */
 	void		(*on_target)(void *context, const struct target *target);
 	void		(*on_event)(void *context, const struct event *event);
-	void		*context;
+	void		*target_context, *event_context;
 };
 
 int client_open(struct client *client);

@@ -17,6 +17,7 @@
 #define DEFAULT_WAIT_MS	10000
 #define BAD_NAME	1	/* it was said already */
 #define GRACE_MS	5000	/* for the event, beyond the time of the verb */
+#define LOOK_MS		5000	/* now and then, whether a stop is in force */
 
 /* A refusal by the kernel, in words and as an exit status. */
 static int refused(const struct client *client, const char *what, int error)
@@ -87,7 +88,7 @@ int verb_list(const struct options *o)
 {
 	char buf[MNL_NLMSG_HDRLEN + 256];
 	struct targets targets = { };
-	struct client client = { .on_target = collect, .context = &targets };
+	struct client client = { .on_target = collect, .target_context = &targets };
 	int ret, tries;
 	size_t i;
 
@@ -130,7 +131,7 @@ static int get(struct client *client, const char *name, struct target *target)
 	if (!put_target(message, name))
 		return BAD_NAME;
 	client->on_target = remember;
-	client->context = target;
+	client->target_context = target;
 	return client_ask(client, message);
 }
 
@@ -159,7 +160,6 @@ int verb_show(const struct options *o)
 struct waiting {
 	struct client	*client;
 	bool		have_result, have_end;
-	uint64_t	cookie;
 	struct event	result, end;
 };
 
@@ -209,19 +209,79 @@ static int told(const struct waiting *w, const struct options *o)
 	return w->result.error == ETIMEDOUT ? EXIT_STILL_OUT : EXIT_REFUSED;
 }
 
+/* The event of its end was lost, or will be: tell what can be seen. */
+static void seems_over(struct waiting *w, uint32_t state, uint32_t why)
+{
+	memset(&w->end, 0, sizeof(w->end));
+	w->end.kind = IOTARGET_EVENT_KIND_STOP_ENDED;
+	w->end.id = w->result.id;
+	w->end.cookie = w->result.cookie;
+	memcpy(w->end.name, w->result.name, sizeof(w->end.name));
+	w->end.state = state;
+	w->end.why = why;
+	w->have_end = true;
+}
+
+/* Is the stop in force?  Events may have told of its end, and not got here. */
+static int look_for_stop(struct waiting *w)
+{
+	const uint64_t end = now_ms() + LOOK_MS;
+	struct client *client = w->client;
+	struct target target;
+	unsigned int i;
+	char id[32];
+	int ret;
+
+	/* Until the socket is empty the kernel has no room in it for an answer. */
+	do {
+		ret = client_wait(client, 0);
+	} while (ret > 0 && !w->have_end && !told_to_end() && now_ms() < end);
+	if (ret < 0 || w->have_end)
+		return ret;
+	client->overrun = false;
+	snprintf(id, sizeof(id), "@%llu", (unsigned long long)w->result.id);
+	ret = get(client, id, &target);
+	if (w->have_end || client->unanswered)
+		return 0;
+	if (ret == -ENOENT)
+		seems_over(w, IOTARGET_TARGET_STATE_DELETED, IOTARGET_WHY_GONE);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	for (i = 0; i < target.nr_stops; i++) {
+		if (target.stops[i].cookie == client->cookie)
+			return 0;
+	}
+	seems_over(w, target.state, 0);
+	return 0;
+}
+
+static int hold_on(struct waiting *w)
+{
+	uint64_t next = now_ms() + LOOK_MS;
+	int ret = 0;
+
+	while (ret >= 0 && !w->have_end && !told_to_end()) {
+		ret = client_wait(w->client, 500);
+		if (ret < 0 || (!w->client->overrun && now_ms() < next))
+			continue;
+		ret = look_for_stop(w);
+		next = now_ms() + LOOK_MS;
+	}
+	return ret < 0 ? ret : 0;
+}
+
 /* In the foreground: the stop lasts as long as this process, or until it ends. */
 static int hold(struct waiting *w, const struct options *o)
 {
+	int ret;
+
 	if (!o->json)
 		printf("held until this process ends (Ctrl-C)\n");
 	fflush(stdout);
-	while (!w->have_end && !told_to_end()) {
-		const int ret = client_wait(w->client, 1000);
-
-		if (ret < 0) {
-			complain("netlink: %s", strerror(-ret));
-			return EXIT_LOST;
-		}
+	ret = hold_on(w);
+	if (ret) {
+		complain("netlink: %s", strerror(-ret));
+		return EXIT_LOST;
 	}
 	if (!w->have_end)
 		return EXIT_DONE;
@@ -229,7 +289,8 @@ static int hold(struct waiting *w, const struct options *o)
 		print_event(true, &w->end);
 	else
 		printf("%s: the stop is over: %s; the target is %s\n", w->end.name,
-		       why_name(w->end.why), state_name(w->end.state));
+		       w->end.why ? why_name(w->end.why) : "why was lost",
+		       state_name(w->end.state));
 	return EXIT_DONE;
 }
 
@@ -257,7 +318,7 @@ static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 	int ret;
 
 	client->on_event = watch;
-	client->context = &w;
+	client->event_context = &w;
 	ret = client_join(client);
 	if (ret)
 		return refused(client, "events", ret);
@@ -347,7 +408,7 @@ static void show_event(void *context, const struct event *event)
 int verb_monitor(const struct options *o)
 {
 	struct monitor m = { .o = o };
-	struct client client = { .on_event = show_event, .context = &m };
+	struct client client = { .on_event = show_event, .event_context = &m };
 	int ret;
 
 	catch_signals();
@@ -360,6 +421,9 @@ int verb_monitor(const struct options *o)
 		goto out;
 	}
 	while (!told_to_end()) {
+		if (client.overrun)
+			complain("events were lost: they came faster than they were read");
+		client.overrun = false;
 		ret = client_wait(&client, 1000);
 		if (ret < 0) {
 			complain("netlink: %s", strerror(-ret));

@@ -60,6 +60,17 @@ become()
 	done
 }
 
+# appears FILE TEXT: within some seconds
+appears()
+{
+	tries=0
+	while ! grep -q -- "$2" "$work/$1" && [ $tries -lt 300 ]; do
+		tries=$((tries + 1))
+		usleep 50000
+	done
+	says "$1" "$2"
+}
+
 command -v "$tool" >/dev/null || skip "the tool is not here"
 [ -c /dev/iotarget_test ] || skip "iotarget_test is not loaded, or this is not root"
 mkdir -p "$work"
@@ -77,7 +88,7 @@ done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 
 echo "TAP version 13"
-echo "1..14"
+echo "1..16"
 
 try 0 list
 says out "tool-fast  *started"
@@ -181,6 +192,27 @@ status=$?
 says err "no answer: too many events"
 become tool-fast started
 result "an answer that is lost is not waited for"
+
+"$tool" stop tool-fast --hold >"$work/held" &
+held=$!
+become tool-fast stopped
+kill -STOP $held
+"$helper" storm || problem="no storm"
+try 0 start tool-fast
+kill -CONT $held
+appears held "the stop is over: .*; the target is started"
+kill -KILL $held 2>/dev/null
+result "a held stop that ends unheard is not held on to"
+
+"$tool" monitor >"$work/out" 2>"$work/err" &
+monitor=$!
+sleep 1
+kill -STOP $monitor
+"$helper" storm || problem="no storm"
+kill -CONT $monitor
+appears err "events were lost: they came faster"
+kill -TERM $monitor
+result "monitor says when events were lost"
 
 "$tool" monitor --json >"$work/out" 2>"$work/err" &
 monitor=$!
