@@ -51,24 +51,66 @@ static int unload(const char *module)
 	return ret;
 }
 
+/* Those who use it first. */
+static const char * const modules[] = { "iogate", "iotarget_disk", "iotarget_test", "iotarget" };
+static bool taken_out[ARRAY_SIZE(modules)];
+
+static int all_out(void)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(modules); i++) {
+		ret = unload(modules[i]);
+		if (ret && ret != -ENOENT)
+			return ret;
+		taken_out[i] = !ret;
+	}
+	return 0;
+}
+
+static int all_in(void)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = ARRAY_SIZE(modules); !ret && i--; ) {
+		if (taken_out[i])
+			ret = load(modules[i], "");
+	}
+	return ret;
+}
+
+/* Why that can't be done here, or NULL. */
+static const char *must_stay(void)
+{
+	char path[64];
+	unsigned int i;
+
+	if (!module_loaded())
+		return NO_MODULE;
+	for (i = 0; i < ARRAY_SIZE(modules); i++) {
+		snprintf(path, sizeof(path), "/modules/%s.ko", modules[i]);
+		if (access(path, R_OK))
+			return "the modules are not in /modules, to be loaded again";
+	}
+	if (!access("/sys/kernel/debug/kunit", F_OK))
+		return "loading it again would run the unit tests again";
+	return NULL;
+}
+
 TEST(the_module_goes_while_a_socket_listens)
 {
 	struct nl ear;
 
-	if (!module_loaded())
-		SKIP(return, NO_MODULE);
-	if (access("/modules/iotarget.ko", R_OK) || access("/modules/iotarget_test.ko", R_OK))
-		SKIP(return, "the modules are not in /modules, to be loaded again");
-	if (!access("/sys/kernel/debug/kunit", F_OK))
-		SKIP(return, "loading it again would run the unit tests again");
+	if (must_stay())
+		SKIP(return, "%s", must_stay());
 	if (nl_open(&ear))
 		SKIP(return, "there is no netlink family iotarget");
 	ASSERT_EQ(0, nl_join(&ear));
-	ASSERT_EQ(0, unload("iotarget_test"));
-	ASSERT_EQ(0, unload("iotarget"));
+	ASSERT_EQ(0, all_out());
 	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
-	ASSERT_EQ(0, load("iotarget", ""));
-	ASSERT_EQ(0, load("iotarget_test", ""));
+	ASSERT_EQ(0, all_in());
 	nl_close(&ear);
 	ASSERT_EQ(0, nl_open(&ear));
 	EXPECT_EQ(0, nl_join(&ear));
@@ -106,20 +148,15 @@ TEST(who_has_joined_before_the_group_was_ours_hears_nothing)
 	char c = 0;
 	pid_t pid;
 
-	if (!module_loaded())
-		SKIP(return, NO_MODULE);
-	if (access("/modules/iotarget.ko", R_OK) || access("/modules/iotarget_test.ko", R_OK))
-		SKIP(return, "the modules are not in /modules, to be loaded again");
-	if (!access("/sys/kernel/debug/kunit", F_OK))
-		SKIP(return, "loading it again would run the unit tests again");
+	if (must_stay())
+		SKIP(return, "%s", must_stay());
 	if (nl_open(&ear))
 		SKIP(return, "there is no netlink family iotarget");
 	group = ear.group;
 	nl_close(&ear);
 	ASSERT_EQ(0, pipe(said));
 	ASSERT_EQ(0, pipe(go));
-	ASSERT_EQ(0, unload("iotarget_test"));
-	ASSERT_EQ(0, unload("iotarget"));
+	ASSERT_EQ(0, all_out());
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
@@ -127,8 +164,7 @@ TEST(who_has_joined_before_the_group_was_ours_hears_nothing)
 	close(said[1]);
 	EXPECT_EQ(1, read(said[0], &c, 1))
 		TH_LOG("the group can't be joined");
-	ASSERT_EQ(0, load("iotarget", ""));
-	ASSERT_EQ(0, load("iotarget_test", ""));
+	ASSERT_EQ(0, all_in());
 	ASSERT_EQ(0, nl_open(&ear));
 	EXPECT_EQ(group, ear.group);
 	ASSERT_EQ(0, nl_join(&ear));
