@@ -88,7 +88,7 @@ done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 
 echo "TAP version 13"
-echo "1..16"
+echo "1..17"
 
 try 0 list
 says out "tool-fast  *started"
@@ -131,6 +131,18 @@ status=$?
 [ $status -eq 0 ] || problem="status $status"
 become tool-fast started
 result "a held stop ends when its process is told to end"
+
+(trap '' HUP; exec "$tool" stop tool-fast --hold >"$work/held") &
+held=$!
+become tool-fast stopped
+kill -HUP $held
+sleep 1
+try 0 show tool-fast
+says out "state  *stopped"
+kill -TERM $held
+wait $held
+become tool-fast started
+result "a signal that is ignored stays ignored"
 
 "$tool" stop tool-fast --hold --expires 1 >"$work/held"
 status=$?
