@@ -201,6 +201,8 @@ static int read_done(struct client *client, const struct nlmsghdr *head,
 {
 	int error = 0;
 
+	/* Here, too: what came or went last may have left no entry to say so. */
+	client->interrupted |= head->nlmsg_flags & NLM_F_DUMP_INTR;
 	if (mnl_nlmsg_get_payload_len(head) >= sizeof(error))
 		memcpy(&error, mnl_nlmsg_get_payload(head), sizeof(error));
 	return explain(client, error < 0 ? error : 0, head, sizeof(error), request);

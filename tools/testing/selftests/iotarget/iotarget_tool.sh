@@ -88,7 +88,7 @@ done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 
 echo "TAP version 13"
-echo "1..17"
+echo "1..18"
 
 try 0 list
 says out "tool-fast  *started"
@@ -97,6 +97,13 @@ says out "iotarget_test"
 try 0 --json list
 says out '^\[{"id":.*"name":"tool-fast","state":"started".*\]$'
 result "list shows the targets"
+
+timeout 100 "$helper" shrink "$tool" list >"$work/out" 2>"$work/err"
+status=$?
+[ $status -eq 0 ] || problem="status $status: $(cat "$work/err")"
+says out tool-fast
+! grep -q tool-late "$work/out" || problem="$problem a target is listed that was gone"
+result "list is taken again when a target goes meanwhile"
 
 try 0 stop tool-fast --action leave --expires 30 --reason 'to "see" it'
 says out "tool-fast: stopped, 0 held, 0 sent"

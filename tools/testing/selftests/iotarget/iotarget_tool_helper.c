@@ -8,6 +8,8 @@
  *   iotarget_tool_helper storm		more events than a socket can hold
  *   iotarget_tool_helper overrun CMD...	run a command, with a storm just before it sends
  *					its second message; the first finds the family
+ *   iotarget_tool_helper shrink CMD...	run a command with a target "tool-late", which goes
+ *					before the answer to the second message is read
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "nl.h"
 #include "util.h"
 
 static int targets(void)
@@ -122,6 +125,39 @@ static int overrun(char **argv)
 	return storm() ? 126 : run_on(pid);
 }
 
+/* It is in the list until its last reference is gone, which others may have. */
+static bool gone(uint64_t id)
+{
+	unsigned int i;
+	struct nl nl;
+	int ret = 0;
+
+	if (nl_open(&nl))
+		return false;
+	for (i = 0; i < 200 && ret != -ENOENT; i++) {
+		ret = nl_get(&nl, id, NULL);
+		if (!ret)
+			sleep_ms(20);
+	}
+	nl_close(&nl);
+	return ret == -ENOENT;
+}
+
+static int shrink(char **argv)
+{
+	int fd = target_new("tool-late", 0);
+	struct iotarget_test_info info;
+	pid_t pid;
+
+	if (fd < 0 || target_info(fd, &info))
+		return 126;
+	pid = traced(argv);
+	run_to(pid, SYS_sendto, 2);
+	run_to(pid, SYS_recvmsg, 1);
+	close(fd);
+	return gone(info.id) ? run_on(pid) : 126;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "targets"))
@@ -131,6 +167,8 @@ int main(int argc, char **argv)
 		_exit(storm());
 	if (argc > 2 && !strcmp(argv[1], "overrun"))
 		_exit(overrun(argv + 2));
+	if (argc > 2 && !strcmp(argv[1], "shrink"))
+		_exit(shrink(argv + 2));
 	if (argc > 2 && !strcmp(argv[1], "nobody")) {
 		if (setgid(65534) || setuid(65534))
 			return 127;
