@@ -64,7 +64,7 @@ static void copy_text(char *to, size_t size, const struct nlattr *attr)
 	size_t len = mnl_attr_get_payload_len(attr);
 
 	if (len >= size)
-		len = size - 1;
+		len = cut_at(mnl_attr_get_payload(attr), size - 1);
 	memcpy(to, mnl_attr_get_payload(attr), len);
 	to[len] = 0;
 }

@@ -59,6 +59,14 @@ static const char *kind_name(uint32_t kind)
 	return name_of(names, sizeof(names) / sizeof(*names), kind);
 }
 
+/* A text that has more than so many bytes: where to cut, between characters. */
+size_t cut_at(const char *text, size_t bytes)
+{
+	while (bytes && ((unsigned char)text[bytes] & 0xc0) == 0x80)
+		bytes--;
+	return bytes;
+}
+
 /* -- JSON ----------------------------------------------------------------- */
 
 static const char *comma;	/* before the next member */
@@ -81,19 +89,45 @@ static void j_key(const char *key)
 	comma = ",";
 }
 
+/* How many bytes the UTF-8 character has that begins there; 0: none does. */
+static size_t char_bytes(const char *text)
+{
+	const unsigned char *c = (const void *)text;
+	const size_t n = *c < 0x80 ? 1 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : 4;
+	uint32_t code = n > 1 ? *c & (0x7f >> n) : *c;
+	size_t i;
+
+	if ((*c >= 0x80 && *c < 0xc2) || *c > 0xf4)
+		return 0;
+	for (i = 1; i < n; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (c[i] & 0x3f);
+	}
+	/* Longer than needed, half of a pair, or more than there are. */
+	if ((n == 3 && code < 0x800) || (n == 4 && code < 0x10000) ||
+	    (code >= 0xd800 && code < 0xe000) || code > 0x10ffff)
+		return 0;
+	return n;
+}
+
+/* JSON is UTF-8; names of processes and reasons are whatever they are. */
 static void j_text(const char *key, const char *text)
 {
+	size_t n;
+
 	j_key(key);
 	putchar('"');
-	for (; *text; text++) {
-		const unsigned char c = *text;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			printf("\\u%04x", c);
+	for (; *text; text += n ?: 1) {
+		n = char_bytes(text);
+		if (!n)
+			fputs("\\ufffd", stdout);
+		else if (*text == '"' || *text == '\\')
+			printf("\\%c", *text);
+		else if (n == 1 && (*text < 0x20 || *text == 0x7f))
+			printf("\\u%04x", (unsigned int)*text);
 		else
-			putchar(c);
+			fwrite(text, n, 1, stdout);
 	}
 	putchar('"');
 }

@@ -33,6 +33,7 @@ enum {
 
 #define MAX_STOPS	8
 #define NAME_MAX_BYTES	31	/* of a target */
+#define REASON_MAX_BYTES 127
 #define TEXT_BYTES	160	/* of each text, the NUL included */
 
 struct options {
@@ -110,6 +111,7 @@ void print_event(bool json, const struct event *event);
 void print_result(bool json, const struct event *event);
 const char *state_name(uint32_t state);
 const char *why_name(uint32_t why);
+size_t cut_at(const char *text, size_t bytes);
 
 /* verbs.c */
 int verb_list(const struct options *o);

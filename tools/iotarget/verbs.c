@@ -296,7 +296,9 @@ static int hold(struct waiting *w, const struct options *o)
 
 static void put_stop(struct nlmsghdr *message, const struct options *o)
 {
-	char reason[128];
+	const char *reason = o->reason ?: "iotarget, by hand";
+	char cut[REASON_MAX_BYTES + 1] = "";
+	size_t len = strlen(reason);
 
 	if (o->action)
 		mnl_attr_put_u32(message, IOTARGET_A_VERB_ACTION, o->action);
@@ -306,8 +308,10 @@ static void put_stop(struct nlmsghdr *message, const struct options *o)
 		mnl_attr_put_u32(message, IOTARGET_A_VERB_EXPIRES_MS, o->expires_ms);
 	if (o->hold)
 		mnl_attr_put(message, IOTARGET_A_VERB_HOLD, 0, NULL);
-	snprintf(reason, sizeof(reason), "%s", o->reason ?: "iotarget, by hand");
-	mnl_attr_put_strz(message, IOTARGET_A_VERB_REASON, reason);
+	if (len > REASON_MAX_BYTES)
+		len = cut_at(reason, REASON_MAX_BYTES);
+	memcpy(cut, reason, len);
+	mnl_attr_put_strz(message, IOTARGET_A_VERB_REASON, cut);
 }
 
 static int do_verb(struct client *client, const struct options *o, uint8_t cmd)

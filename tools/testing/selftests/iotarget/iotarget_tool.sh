@@ -88,7 +88,7 @@ done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 
 echo "TAP version 13"
-echo "1..18"
+echo "1..19"
 
 try 0 list
 says out "tool-fast  *started"
@@ -113,6 +113,31 @@ try 0 show tool-fast --json
 says out '"reason":"to \\"see\\" it"'
 result "stop says who and why"
 
+# $1: a reason; $2: what JSON makes of it
+reason()
+{
+	try 0 stop tool-fast --reason "$1"
+	try 0 show tool-fast --json
+	grep -qF -- "\"reason\":\"$2\"" "$work/out" ||
+		problem="$problem of '$1' it makes $(sed 's/.*"reason"/"reason"/' "$work/out");"
+	try 0 start tool-fast
+}
+
+euro=$(printf '\342\202\254')
+reason "5 $euro" "5 $euro"
+reason "$(printf 'a\377b')" 'a\ufffdb'
+# cut in two, longer than needed, half of a surrogate pair
+reason "$(printf 'a\342\202b')" 'a\ufffd\ufffdb'
+reason "$(printf '\300\257')" '\ufffd\ufffd'
+reason "$(printf '\355\240\200')" '\ufffd\ufffd\ufffd'
+reason "$(printf 'a\tb\177')" 'a\u0009b\u007f'
+# 127 bytes are all that fit
+long=$(printf 'x%.0s' $(seq 125))
+reason "$long$euro" "$long"
+reason "${long}xxyy" "${long}xx"
+result "a reason in JSON is UTF-8, and is not cut inside a character"
+
+try 0 stop tool-fast
 try 0 start tool-fast
 become tool-fast started
 result "start ends it"
