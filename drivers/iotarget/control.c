@@ -17,6 +17,10 @@
  * ends it takes place only if the count, compared under gate->lock, is still
  * the same.
  *
+ * A driver may stop its target here, too, if it does so for a user and for a time
+ * (iotarget_stop_for()).  That is one more stop among the others, not a transition
+ * of the driver's that ends them.
+ *
  * A stop does not keep its target or anybody's module in memory; it knows the
  * number of the target.  A verb keeps both as long as it runs.
  *
@@ -31,6 +35,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -58,6 +63,7 @@
  * @seen: gate->changes after the last transition that control made        (S)
  * @before: the state to go back to                                        (S)
  * @purge: it is a purge                                                   (C)
+ * @driver: the target's driver made it, for a user                        (C)
  * @owner_gone: the socket was closed                                      (S)
  * @args: what the verb was told; with @args.hold, a reference of the socket (C)
  * @note: for the event that it has ended                                  (S)
@@ -73,6 +79,7 @@ struct stop {
 	u64				seen;
 	enum iotarget_state		before;
 	bool				purge;
+	bool				driver;
 	bool				owner_gone;
 	struct iotarget_verb_args	args;
 	struct iotarget_note		*note;
@@ -269,9 +276,14 @@ static void stop_expire(struct work_struct *work)
 					 expire);
 
 	mutex_lock(&stops_lock);
-	if (!list_empty(&stop->node))
+	if (!list_empty(&stop->node)) {
+		/* Who wrote a word into a file does not listen for events. */
+		if (stop->driver)
+			pr_notice("iotarget: %s: its stop has expired\n",
+				  stop->name);
 		stop_end(stop, stop->owner_gone ? IOTARGET_WHY_OWNER_GONE :
 						  IOTARGET_WHY_EXPIRED);
+	}
 	mutex_unlock(&stops_lock);
 	stop_put(stop);
 }
@@ -395,38 +407,38 @@ static enum iotarget_event event_of(const struct iotarget_verb_op *op)
  * The stop is in force.  Those that were, and that no driver has ended, go on:
  * the new one will restore what the first of them found.
  */
-static void enforce(struct iotarget_verb_op *op,
+static void enforce(struct stop *stop, struct iotarget *target,
 		    const struct iotarget_change *change)
 {
-	struct stop *stop = op->stop, *s, *next;
+	struct stop *s, *next;
 
 	lockdep_assert_held(&stops_lock);
 	stop->before = iotarget_word_state(change->before);
 	list_for_each_entry_safe(s, next, &stops, node) {
-		if (s->id != op->target->id)
+		if (s->id != stop->id)
 			continue;
 		if (s->seen + 1 != change->changes) {
-			stop_remove(s, op->target, IOTARGET_WHY_OVERRIDDEN);
+			stop_remove(s, target, IOTARGET_WHY_OVERRIDDEN);
 			continue;
 		}
 		s->seen = change->changes;
 		stop->before = s->before;
 	}
 	stop->seen = change->changes;
-	op->stop = NULL;
 	list_add_tail(&stop->node, &stops);
 	atomic_inc(&nr_stops);
 	if (stop->args.expires_ms)
 		stop_end_after(stop, stop->args.expires_ms);
 }
 
-static bool too_many(const struct iotarget *target)
+/* The driver's new one takes the place of its old one. */
+static bool too_many(const struct iotarget *target, bool driver)
 {
 	unsigned int n = 0;
 	struct stop *stop;
 
 	list_for_each_entry(stop, &stops, node)
-		n += stop->id == target->id;
+		n += stop->id == target->id && !(driver && stop->driver);
 	return n >= MAX_STOPS;
 }
 
@@ -438,13 +450,15 @@ static int make_stop(struct iotarget_verb_op *op)
 	mutex_lock(&stops_lock);
 	if (op->stop->owner_gone)
 		ret = -ECANCELED;
-	else if (too_many(op->target))
+	else if (too_many(op->target, false))
 		ret = -EUSERS;
 	else
 		ret = iotarget_control_event(op->target, event_of(op), &by,
 					     &op->change);
-	if (!ret)
-		enforce(op, &op->change);
+	if (!ret) {
+		enforce(op->stop, op->target, &op->change);
+		op->stop = NULL;
+	}
 	mutex_unlock(&stops_lock);
 	/* The driver may have come between, unseen as there was no stop. */
 	iotarget_control_overridden();
@@ -623,7 +637,8 @@ static void op_make(struct work_struct *work)
 		queue_work(wait_wq, &op->wait);
 }
 
-static struct stop *stop_alloc(const struct iotarget_verb_op *op)
+static struct stop *stop_alloc(const struct iotarget *target, u64 cookie,
+			       const struct iotarget_verb_args *args)
 {
 	struct stop *stop = kzalloc(sizeof(*stop), VERB_GFP);
 
@@ -638,11 +653,10 @@ static struct stop *stop_alloc(const struct iotarget_verb_op *op)
 	INIT_DELAYED_WORK(&stop->expire, stop_expire);
 	INIT_WORK(&stop->free, stop_free_held);
 	refcount_set(&stop->refs, 1);
-	stop->cookie = op->cookie;
-	stop->id = op->target->id;
-	strscpy(stop->name, op->target->name, sizeof(stop->name));
-	stop->purge = op->verb->purge;
-	stop->args = op->args;
+	stop->cookie = cookie;
+	stop->id = target->id;
+	strscpy(stop->name, target->name, sizeof(stop->name));
+	stop->args = *args;
 	if (stop->args.hold) {
 		sock_hold(stop->args.owner);
 		atomic_inc(&nr_held);
@@ -691,7 +705,9 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 	op->target = target;
 	op->note = iotarget_note_alloc(VERB_GFP);
 	if (verb->stops)
-		op->stop = stop_alloc(op);
+		op->stop = stop_alloc(target, op->cookie, a);
+	if (op->stop)
+		op->stop->purge = verb->purge;
 	if (!op->note || (verb->stops && !op->stop)) {
 		ret = -ENOMEM;
 		goto free_op;
@@ -747,6 +763,91 @@ void iotarget_verb_abort(struct iotarget_verb_op *op)
 	op_unlist(op);
 	op_free(op);
 }
+
+/* -- stops that a driver makes for a user ---------------------------------- */
+
+/* What the driver wants when this ends is a started target, whoever else stops it. */
+static int make_stop_for(struct stop *stop, struct iotarget *target)
+{
+	const struct iotarget_by by = { .cookie = stop->cookie };
+	struct iotarget_change change;
+	struct stop *s, *next;
+	int ret;
+
+	lockdep_assert_held(&stops_lock);
+	if (too_many(target, true))
+		return -EUSERS;
+	ret = iotarget_control_event(target, IOTARGET_EV_STOP_LEAVE, &by,
+				     &change);
+	if (ret)
+		return ret;
+	enforce(stop, target, &change);
+	iotarget_change_put(&change);
+	list_for_each_entry_safe(s, next, &stops, node) {
+		if (s->id != stop->id)
+			continue;
+		s->before = IOTARGET_STARTED;
+		if (s->driver && s != stop)
+			stop_remove(s, target, IOTARGET_WHY_OVERRIDDEN);
+	}
+	return 0;
+}
+
+/**
+ * iotarget_stop_for - hold what comes, for a time
+ * @target: the target
+ * @expires_ms: how long, or %IOTARGET_WAIT_FOREVER
+ * @reason: for those who find it stopped
+ *
+ * For drivers whose users may stop the target.  What is sent comes back by itself.
+ * The process that calls is shown as the stop's owner.  Another call makes another
+ * stop in its place.  When it ends, the target is started; while it is stopped or
+ * purged from user space as well (control.rst), that goes on, and then it is started.
+ * Any other transition that the driver makes ends it early, and so does a start from
+ * user space.  There is no such call without CONFIG_NET.
+ *
+ * Extension.
+ *
+ * Context: process; sleeps for memory only, without I/O.
+ * Return: 0; refused with -ESHUTDOWN when closed or deleted, -EBUSY while it is
+ * being opened, -EUSERS when it is stopped from user space 8 times already,
+ * -ENOMEM, -EINVAL, -EWOULDBLOCK.
+ */
+int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
+		      const char *reason)
+{
+	struct iotarget_verb_args args = {
+		.expires_ms = expires_ms == IOTARGET_WAIT_FOREVER ? 0 :
+								    expires_ms,
+		.pid = task_tgid_nr(current),
+	};
+	struct stop *stop;
+	int ret;
+
+	if (!target || !expires_ms || !reason)
+		return -EINVAL;
+	ret = iotarget_may_wait(target, expires_ms);
+	if (ret)
+		return ret;
+	get_task_comm(args.comm, current);
+	strscpy(args.reason, reason, sizeof(args.reason));
+	stop = stop_alloc(target, atomic64_inc_return(&cookies), &args);
+	if (!stop)
+		return -ENOMEM;
+	stop->driver = true;
+	mutex_lock(&stops_lock);
+	ret = make_stop_for(stop, target);
+	mutex_unlock(&stops_lock);
+	if (ret) {
+		iotarget_warn(target, "stop refused: error %d\n", ret);
+		stop_put(stop);
+		return ret;
+	}
+	/* A transition of the driver's may have come between, as in make_stop(). */
+	iotarget_control_overridden();
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iotarget_stop_for);
 
 /**
  * iotarget_control_init - begin to listen

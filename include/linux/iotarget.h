@@ -605,6 +605,10 @@ const char *iotarget_name(struct iotarget *target);
 struct device *iotarget_owner(struct iotarget *target);
 void *iotarget_priv(struct iotarget *target);
 
+/* control.c */
+int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
+		      const char *reason);
+
 /* request.c */
 struct iotarget_request *iotarget_request_alloc(gfp_t gfp);
 void iotarget_request_init(struct iotarget_request *req);

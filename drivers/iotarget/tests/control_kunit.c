@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Unit tests of what control relies on: transitions that take place only if
- * there was no other one, and the way back into a state.
+ * there was no other one, and the way back into a state; and of the stops that a
+ * driver makes for a user.
  *
  * Context: KUnit, process.  Locks: none.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 
 #include "fake.h"
 
@@ -159,12 +161,102 @@ static void leads_where_wanted(struct kunit *test)
 			IOTARGET_NR_EVENTS);
 }
 
+/* -- stops that a driver makes for a user ---------------------------------- */
+
+#define SOON_MS	100
+
+static bool becomes(struct iotarget *target, enum iotarget_state state)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < WAIT_MS && iotarget_get_state(target) != state; ms += 20)
+		msleep(20);
+	return iotarget_get_state(target) == state;
+}
+
+static void stop_for(struct kunit *test, unsigned int ms)
+{
+	struct control_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, iotarget_stop_for(t->target, ms, "a test"), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_get_state(t->target), IOTARGET_STOPPED);
+}
+
+static void a_stop_for_a_time_ends(struct kunit *test)
+{
+	struct control_test *t = test->priv;
+	unsigned long began = jiffies;
+
+	stop_for(test, SOON_MS);
+	KUNIT_EXPECT_TRUE(test, becomes(t->target, IOTARGET_STARTED));
+	KUNIT_EXPECT_GE(test, jiffies_to_msecs(jiffies - began), SOON_MS);
+	/* Whatever it was before: that was the driver's business, and so is this. */
+	KUNIT_ASSERT_EQ(test, iotarget_purge(t->target, IOTARGET_PURGE, 0,
+					     NULL), 0);
+	stop_for(test, SOON_MS);
+	KUNIT_EXPECT_TRUE(test, becomes(t->target, IOTARGET_STARTED));
+}
+
+static void a_further_one_takes_its_place(struct kunit *test)
+{
+	struct control_test *t = test->priv;
+	unsigned int i;
+
+	/* More often than there may be stops. */
+	for (i = 0; i < 20; i++)
+		stop_for(test, SOON_MS);
+	stop_for(test, IOTARGET_WAIT_FOREVER);
+	msleep(3 * SOON_MS);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(t->target), IOTARGET_STOPPED);
+	stop_for(test, SOON_MS);
+	KUNIT_EXPECT_TRUE(test, becomes(t->target, IOTARGET_STARTED));
+}
+
+static void it_leaves_alone_what_came_later(struct kunit *test)
+{
+	struct control_test *t = test->priv;
+
+	stop_for(test, SOON_MS);
+	KUNIT_ASSERT_EQ(test, iotarget_stop(t->target,
+					    IOTARGET_LEAVE_SENT_PENDING, 0,
+					    NULL), 0);
+	msleep(3 * SOON_MS);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(t->target), IOTARGET_STOPPED);
+	/* Nor is a stop that control made at an end with it. */
+	stop_for(test, SOON_MS);
+	KUNIT_ASSERT_EQ(test, iotarget_start(t->target), 0);
+	stopped_by_control(test);
+	msleep(3 * SOON_MS);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(t->target), IOTARGET_STOPPED);
+}
+
+static void stop_for_refusals(struct kunit *test)
+{
+	struct control_test *t = test->priv;
+	struct iotarget *closed = fake_target("closed");
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(closed));
+	KUNIT_EXPECT_EQ(test, iotarget_stop_for(NULL, 1, "x"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_stop_for(t->target, 0, "x"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_stop_for(t->target, 1, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_stop_for(t->target,
+						IOTARGET_TIMEOUT_MAX_MS + 1,
+						"x"), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_stop_for(closed, 1, "x"), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(t->target), IOTARGET_STARTED);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(closed, WAIT_MS, NULL), 0);
+}
+
 static struct kunit_case control_cases[] = {
 	KUNIT_CASE(starts_what_it_stopped),
 	KUNIT_CASE(never_what_the_driver_stopped),
 	KUNIT_CASE(a_round_trip_is_seen),
 	KUNIT_CASE(refusals_do_not_count),
 	KUNIT_CASE(leads_where_wanted),
+	KUNIT_CASE(a_stop_for_a_time_ends),
+	KUNIT_CASE(a_further_one_takes_its_place),
+	KUNIT_CASE(it_leaves_alone_what_came_later),
+	KUNIT_CASE(stop_for_refusals),
 	{}
 };
 
