@@ -21,7 +21,6 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include <linux/iotarget_disk.h>
 
@@ -33,7 +32,7 @@
 /**
  * struct iogate - a gate
  * @item: in configfs
- * @refs: of the item, the disk, and the work
+ * @refs: of the item and the disk
  * @index: N of /dev/iogateN
  * @lock: guards what follows
  * @device: path of the device below, or NULL
@@ -41,8 +40,6 @@
  * @share_read: let others read it
  * @partitions: of the disk
  * @disk: while the power is on
- * @expires: in jiffies, with @expire on its way
- * @expire: starts a target that was stopped too long
  */
 struct iogate {
 	struct config_item	item;
@@ -54,12 +51,9 @@ struct iogate {
 	bool			share_read;
 	bool			partitions;
 	struct iotarget_disk	*disk;
-	unsigned long		expires;
-	struct delayed_work	expire;
 };
 
 static DEFINE_IDA(indexes);
-static struct workqueue_struct *expire_wq;
 
 static struct iogate *to_iogate(struct config_item *item)
 {
@@ -133,13 +127,6 @@ static int power_on(struct iogate *g)
 	return 0;
 }
 
-static void expire_never(struct iogate *g)
-{
-	if (cancel_delayed_work(&g->expire))
-		iogate_put(g);
-	g->expires = jiffies + MAX_JIFFY_OFFSET;
-}
-
 static int power_off(struct iogate *g, bool force)
 {
 	int ret;
@@ -149,35 +136,7 @@ static int power_off(struct iogate *g, bool force)
 		return ret;
 	/* Gone, or it goes by itself. */
 	g->disk = NULL;
-	expire_never(g);
 	return 0;
-}
-
-/* Nobody came back to start it; or somebody did, while this was on its way. */
-static void iogate_expire(struct work_struct *work)
-{
-	struct iogate *g = container_of(to_delayed_work(work), struct iogate,
-					expire);
-
-	mutex_lock(&g->lock);
-	if (g->disk && time_after_eq(jiffies, g->expires) &&
-	    iotarget_get_state(g->disk->target) == IOTARGET_STOPPED) {
-		pr_notice("iogate%d: its stop has expired, started again\n",
-			  g->index);
-		iotarget_start(g->disk->target);
-	}
-	mutex_unlock(&g->lock);
-	iogate_put(g);
-}
-
-static void expire_later(struct iogate *g, unsigned int seconds)
-{
-	const unsigned long delay = seconds * HZ;
-
-	g->expires = jiffies + delay;
-	kref_get(&g->refs);
-	if (mod_delayed_work(expire_wq, &g->expire, delay))
-		iogate_put(g);		/* it had one already */
 }
 
 /* -- attributes ------------------------------------------------------------ */
@@ -344,35 +303,27 @@ static ssize_t iogate_state_show(struct config_item *item, char *page)
 }
 
 /* "stop", "stop forever", or "stop SECONDS". */
-static int stop_seconds(const char *page, unsigned int *seconds)
+static int stop_time(const char *page, unsigned int *ms)
 {
+	unsigned int seconds = STOP_SECONDS;
 	int ret;
 
-	*seconds = STOP_SECONDS;
-	if (sysfs_streq(page, "stop"))
-		return 0;
-	if (strncmp(page, "stop ", 5))
+	if (strncmp(page, "stop", 4))
 		return -EINVAL;
-	if (sysfs_streq(page + 5, "forever")) {
-		*seconds = 0;
+	page += 4;
+	if (sysfs_streq(page, " forever")) {
+		*ms = IOTARGET_WAIT_FOREVER;
 		return 0;
 	}
-	ret = kstrtouint(page + 5, 10, seconds);
-	return ret ?: *seconds && *seconds <= STOP_MAX ? 0 : -ERANGE;
-}
-
-static int stop(struct iogate *g, unsigned int seconds)
-{
-	int ret;
-
-	ret = iotarget_stop(g->disk->target, IOTARGET_LEAVE_SENT_PENDING, 0,
-			    NULL);
-	if (ret)
-		return ret;
-	if (seconds)
-		expire_later(g, seconds);
-	else
-		expire_never(g);
+	if (!sysfs_streq(page, "")) {
+		ret = *page == ' ' ? kstrtouint(page + 1, 10, &seconds) :
+				     -EINVAL;
+		if (ret)
+			return ret;
+	}
+	if (!seconds || seconds > STOP_MAX)
+		return -ERANGE;
+	*ms = seconds * MSEC_PER_SEC;
 	return 0;
 }
 
@@ -380,18 +331,14 @@ static int stop(struct iogate *g, unsigned int seconds)
 static int set_state(struct iogate *g, const char *page)
 {
 	struct iotarget *target = g->disk->target;
-	unsigned int seconds;
-	int ret;
+	unsigned int ms;
 
 	if (sysfs_streq(page, "start"))
-		ret = iotarget_start(target);
-	else if (sysfs_streq(page, "purge"))
-		ret = iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
-	else
-		return stop_seconds(page, &seconds) ?: stop(g, seconds);
-	if (!ret)
-		expire_never(g);
-	return ret;
+		return iotarget_start(target);
+	if (sysfs_streq(page, "purge"))
+		return iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
+	return stop_time(page, &ms) ?:
+	       iotarget_stop_for(target, ms, "written to its state");
 }
 
 static ssize_t iogate_state_store(struct config_item *item, const char *page,
@@ -513,7 +460,6 @@ static struct config_item *iogate_make_item(struct config_group *group,
 	}
 	kref_init(&g->refs);
 	mutex_init(&g->lock);
-	INIT_DELAYED_WORK(&g->expire, iogate_expire);
 	config_item_init_type_name(&g->item, name, &iogate_type);
 	return &g->item;
 }
@@ -552,25 +498,15 @@ static struct configfs_subsystem iogate_subsys = {
 
 static int __init iogate_init(void)
 {
-	int ret;
-
-	expire_wq = alloc_workqueue("iogate", WQ_UNBOUND, 0);
-	if (!expire_wq)
-		return -ENOMEM;
 	config_group_init(&iogate_subsys.su_group);
 	mutex_init(&iogate_subsys.su_mutex);
-	ret = configfs_register_subsystem(&iogate_subsys);
-	if (ret)
-		destroy_workqueue(expire_wq);
-	return ret;
+	return configfs_register_subsystem(&iogate_subsys);
 }
 module_init(iogate_init);
 
 static void __exit iogate_exit(void)
 {
 	configfs_unregister_subsystem(&iogate_subsys);
-	/* A work that came too late may still be on its way out. */
-	destroy_workqueue(expire_wq);
 	ida_destroy(&indexes);
 }
 module_exit(iogate_exit);

@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "gates.h"
+#include "nl.h"
 
 #define GATE		GATE_PREFIX "a"
 #define OTHER		GATE_PREFIX "b"
@@ -24,10 +25,12 @@ FIXTURE(gate) {
 	char path[DEVICE_PATH];
 	char *data;
 	struct aio aio;
+	struct nl nl;
 };
 
 FIXTURE_SETUP(gate)
 {
+	self->nl.fd = -1;
 	if (!gates_loaded())
 		SKIP(return, NO_GATES);
 	gates_cleanup();
@@ -42,6 +45,8 @@ FIXTURE_SETUP(gate)
 FIXTURE_TEARDOWN(gate)
 {
 	aio_end(&self->aio);
+	if (self->nl.fd >= 0)
+		nl_close(&self->nl);
 	gate_remove(GATE);
 	gate_remove(OTHER);
 	free(self->data);
@@ -267,6 +272,112 @@ TEST_F(gate, a_stop_expires)
 	close(fd);
 }
 
+/* Stop, start or purge by netlink, for a time; 0: the default. */
+static int by_netlink(struct nl *nl, uint8_t cmd, unsigned int ms)
+{
+	struct nl_event event;
+	struct nl_msg msg;
+	uint64_t cookie;
+	int ret;
+
+	nl_msg_init(nl, &msg, cmd, 0);
+	nl_put_text(&msg, IOTARGET_A_VERB_NAME, GATE);
+	if (ms)
+		nl_put_u32(&msg, IOTARGET_A_VERB_EXPIRES_MS, ms);
+	ret = nl_ask(nl, &msg, &cookie, NULL);
+	if (!ret)
+		ret = nl_await(nl, IOTARGET_EVENT_KIND_RESULT, cookie, &event, LONG_MS);
+	return ret ? ret : -(int)event.error;
+}
+
+/* Is it like that in a while, and before? */
+static bool gate_stays(const char *state, unsigned int ms)
+{
+	uint64_t until = now_ms() + ms;
+
+	do {
+		if (!gate_is(GATE, state))
+			return false;
+		sleep_ms(50);
+	} while (now_ms() < until);
+	return true;
+}
+
+static bool gate_becomes(const char *state, unsigned int ms)
+{
+	uint64_t until = now_ms() + ms;
+
+	while (!gate_is(GATE, state) && now_ms() < until)
+		sleep_ms(20);
+	return gate_is(GATE, state);
+}
+
+static int netlink_open(struct nl *nl)
+{
+	int ret = nl_open(nl);
+
+	return ret ? ret : nl_join(nl);
+}
+
+/* It comes back when the purge is over, and is over itself by then. */
+TEST_F(gate, a_stop_expires_under_a_purge)
+{
+	ASSERT_EQ(0, netlink_open(&self->nl));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_PURGE, 4000));
+	EXPECT_TRUE(gate_stays("purged", 1800));
+	EXPECT_TRUE(gate_becomes("started", 10000));
+	/* And one that lasts longer than the purge is there again. */
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 6"));
+	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_PURGE, 1000));
+	EXPECT_TRUE(gate_becomes("stopped", 4500));
+	EXPECT_TRUE(gate_becomes("started", 10000));
+}
+
+TEST_F(gate, a_stop_does_not_end_another_ones)
+{
+	struct nl_target target;
+	struct nl_msg msg;
+
+	ASSERT_EQ(0, netlink_open(&self->nl));
+	/* One that was ended, */
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_START, 0));
+	EXPECT_TRUE(gate_is(GATE, "started"));
+	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_STOP, 0));
+	EXPECT_TRUE(gate_stays("stopped", 1800));
+	/* and one that is in force beside it. */
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_STOP, 4000));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	nl_msg_init(&self->nl, &msg, IOTARGET_CMD_GET, 0);
+	nl_put_text(&msg, IOTARGET_A_TARGET_NAME, GATE);
+	ASSERT_EQ(0, nl_ask(&self->nl, &msg, NULL, &target));
+	ASSERT_EQ(2, target.nr_stops);
+	EXPECT_EQ(getpid(), target.stops[1].pid);
+	EXPECT_STREQ("written to its state", target.stops[1].reason);
+	EXPECT_TRUE(target.stops[1].expires);
+	EXPECT_TRUE(gate_stays("stopped", 1800));
+	EXPECT_TRUE(gate_becomes("started", 10000));
+}
+
+/* "forever" is the last word until there is another one. */
+TEST_F(gate, a_stop_takes_the_place_of_a_stop)
+{
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	EXPECT_TRUE(gate_stays("stopped", 1500));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	EXPECT_TRUE(gate_becomes("started", 10000));
+	/* Taken away and made again, it does not remember. */
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
+	ASSERT_EQ(0, gate_off(GATE));
+	ASSERT_EQ(0, gate_set(GATE, "power", "1"));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	EXPECT_TRUE(gate_stays("stopped", 1500));
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+}
+
 TEST_F(gate, removed_by_force_while_stopped)
 {
 	int64_t result[NR] = { };
@@ -386,7 +497,8 @@ TEST_F(gate, names)
 TEST_F(gate, stores_refuse_what_they_do_not_know)
 {
 	static const char * const states[] = {
-		"stopp", "stop x", "stop -1", "start now", "STOP",
+		"stopp", "stop x", "stop -1", "start now", "STOP", "sto",
+		"stop5", "stopforever", "stop forever 1",
 	};
 	char longest[4096];
 	unsigned int i;
