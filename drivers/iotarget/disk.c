@@ -14,6 +14,9 @@
  * the removal until the last close.  After del_gendisk() no bio comes any more,
  * and what may still come, an ioctl, finds a deleted target.
  *
+ * A partition table is read by a worker, as that takes as long as the device below
+ * takes: whoever makes the disk has other things to do, and locks.
+ *
  * Disks on disks: the depth is bounded, for each adds to the stack of a
  * completion and of an ioctl.  A loop can't be made, as the device below must
  * be there before the disk, and can't be exchanged afterwards.
@@ -24,6 +27,7 @@
 #include <linux/backing-dev.h>
 #include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -35,7 +39,10 @@
 /* How long the worker waits for the device below before it leaves it alone. */
 #define CLOSE_MS	10000
 
-static struct workqueue_struct *remove_wq;
+/* How long the making of a disk waits for its partition table to be read. */
+#define SCAN_MS		1000
+
+static struct workqueue_struct *disk_wq;
 
 static struct iotarget_disk_priv *gd_to_disk(struct gendisk *gd)
 {
@@ -152,7 +159,9 @@ static void set_up(struct iotarget_disk_priv *d,
 	gd->fops = &p->ops->fops;
 	gd->private_data = &d->disk;
 	strscpy(gd->disk_name, p->name, sizeof(gd->disk_name));
-	if (!(p->flags & IOTARGET_DISK_PARTITIONS))
+	if (p->flags & IOTARGET_DISK_PARTITIONS)
+		set_bit(GD_SUPPRESS_PART_SCAN, &gd->state);
+	else
 		gd->flags |= GENHD_FL_NO_PART;
 	if (p->flags & IOTARGET_DISK_STRICTLIMIT)
 		gd->bdi->capabilities |= BDI_CAP_STRICTLIMIT;
@@ -192,6 +201,38 @@ static void unlink_holder(struct iotarget_disk_priv *d)
 	d->lower = NULL;
 }
 
+/*
+ * The first who opens the disk reads its partition table.  That is this one, unless
+ * somebody was faster, whom it waits for.
+ */
+static void scan_work(struct work_struct *work)
+{
+	struct iotarget_disk_priv *d = container_of(work,
+						    struct iotarget_disk_priv,
+						    scan_work);
+	struct gendisk *gd = d->disk.gd;
+	struct file *file;
+
+	file = bdev_file_open_by_dev(disk_devt(gd), BLK_OPEN_READ, NULL, NULL);
+	if (!IS_ERR(file))
+		__fput_sync(file);
+	/* Nobody shall lose partitions that were added by hand since. */
+	clear_bit(GD_NEED_PART_SCAN, &gd->state);
+	complete_all(&d->scanned);
+}
+
+static void scan_partitions(struct iotarget_disk_priv *d)
+{
+	struct gendisk *gd = d->disk.gd;
+
+	clear_bit(GD_SUPPRESS_PART_SCAN, &gd->state);
+	set_bit(GD_NEED_PART_SCAN, &gd->state);
+	queue_work(disk_wq, &d->scan_work);
+	/* If that is too short for it, it goes on by itself. */
+	wait_for_completion_killable_timeout(&d->scanned,
+					     msecs_to_jiffies(SCAN_MS));
+}
+
 static int add_disk_over(struct iotarget_disk_priv *d,
 			 const struct iotarget_disk_params *p,
 			 struct block_device *lower)
@@ -213,6 +254,8 @@ static int add_disk_over(struct iotarget_disk_priv *d,
 	}
 	link_holder(d, p, lower);
 	d->made = true;
+	if (p->flags & IOTARGET_DISK_PARTITIONS)
+		scan_partitions(d);
 	return 0;
 }
 
@@ -227,6 +270,8 @@ static void remove_work(struct work_struct *work)
 	iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
 	if (d->forced)
 		blk_mark_disk_dead(d->disk.gd);
+	/* del_gendisk() would wait for it as well, for the open_mutex. */
+	cancel_work_sync(&d->scan_work);
 	unlink_holder(d);
 	del_gendisk(d->disk.gd);
 	put_disk(d->disk.gd);
@@ -257,6 +302,8 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->target_ops.owner = p->ops->owner;
 	d->target_ops.end_bio = p->ops->end_bio;
 	d->target_ops.destroy = disk_destroy;
+	INIT_WORK(&d->scan_work, scan_work);
+	init_completion(&d->scanned);
 	INIT_WORK(&d->remove_work, remove_work);
 	init_completion(&d->removed);
 	create.ops = &d->target_ops;
@@ -278,7 +325,8 @@ disk_alloc(const struct iotarget_disk_params *p)
  * Makes a target and opens it, and makes a disk with the limits, features,
  * capacity and write protection of the device below.  When this returns the disk
  * is there for everybody.  With %IOTARGET_DISK_PARTITIONS its partition table
- * has been read, which takes as long as the device takes.
+ * has been read; if that takes longer than a second it goes on by itself, and the
+ * partitions appear when it is through.
  *
  * Use iotarget_disk_create().
  *
@@ -390,7 +438,7 @@ int iotarget_disk_remove(struct iotarget_disk *disk, bool force,
 	__module_get(d->ops->owner);
 	iotarget_get(target);		/* the worker's */
 	iotarget_get(target);		/* ours, for the wait */
-	queue_work(remove_wq, &d->remove_work);
+	queue_work(disk_wq, &d->remove_work);
 	if (timeout_ms != IOTARGET_WAIT_FOREVER)
 		left = msecs_to_jiffies(timeout_ms) + 1;
 	ret = wait_for_completion_killable_timeout(&d->removed, left);
@@ -416,16 +464,20 @@ EXPORT_SYMBOL_GPL(iotarget_disk_depth);
 
 static int __init iotarget_disk_init(void)
 {
-	/* One that is stuck must not keep others: each may wait for its device. */
-	remove_wq = alloc_workqueue("iotarget_disk", WQ_UNBOUND, 0);
-	return remove_wq ? 0 : -ENOMEM;
+	/*
+	 * One that is stuck must not keep others: each may wait for its device.
+	 * So there is no rescuer, who would be stuck with the first.  None is
+	 * needed either: what is held for a removal fails before it is queued.
+	 */
+	disk_wq = alloc_workqueue("iotarget_disk", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	return disk_wq ? 0 : -ENOMEM;
 }
 module_init(iotarget_disk_init);
 
 /* Nobody calls us any more, but a worker may not have returned yet. */
 static void __exit iotarget_disk_exit(void)
 {
-	destroy_workqueue(remove_wq);
+	destroy_workqueue(disk_wq);
 }
 module_exit(iotarget_disk_exit);
 

@@ -26,6 +26,8 @@
  * @removing: nobody may open it any more; written under the disk's open_mutex,
  *	or by a forced removal without it
  * @forced: the removal does not ask
+ * @scan_work: reads the partition table
+ * @scanned: the work is through
  * @remove_work: takes the disk away
  * @removed: the work is through
  */
@@ -39,6 +41,8 @@ struct iotarget_disk_priv {
 	bool				made;
 	bool				removing;
 	bool				forced;
+	struct work_struct		scan_work;
+	struct completion		scanned;
 	struct work_struct		remove_work;
 	struct completion		removed;
 };

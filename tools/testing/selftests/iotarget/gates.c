@@ -17,7 +17,7 @@
 
 #include "gates.h"
 
-#define OPEN_MS		5000	/* as in iogate.c */
+#define OPEN_MS		6000	/* as in iogate.c, and to read a partition table */
 #define REMOVE_MS	1000
 #define MAX_REAP	64
 

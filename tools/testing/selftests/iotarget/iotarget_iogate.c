@@ -3,6 +3,7 @@
  * iogate: made and removed, busy and by force; stopped, started and purged; what
  * it refuses.
  */
+#include <endian.h>
 #include <linux/blkpg.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -12,6 +13,7 @@
 
 #include "fixture.h"
 #include "gates.h"
+#include "host.h"
 #include "nl.h"
 
 #define GATE		GATE_PREFIX "a"
@@ -739,6 +741,83 @@ TEST_F(gate, partitions_only_if_asked_for)
 	EXPECT_EQ(0, device_fill(self->path, 0, MIB, SEED));
 	EXPECT_EQ(0, device_wrong(part, 0, MIB, SEED + 1));
 	EXPECT_EQ(0, gate_off(GATE));
+}
+
+/* One partition of 4 MiB, in a table as the BIOS knows it. */
+static int write_table(const char *path, char *block)
+{
+	uint32_t first = htole32(MIB / SECTOR), length = htole32(4 * MIB / SECTOR);
+	int fd = direct(path);
+	ssize_t n;
+
+	memset(block, 0, BLOCK);
+	block[446 + 4] = (char)0x83;
+	memcpy(block + 446 + 8, &first, 4);
+	memcpy(block + 446 + 12, &length, 4);
+	block[510] = 0x55;
+	block[511] = (char)0xaa;
+	n = pwrite(fd, block, BLOCK, 0);
+	close(fd);
+	return n == BLOCK ? 0 : -errno;
+}
+
+/* A kernel that looks for mistakes may take longer than a second to read a table. */
+static bool bound_is_short(void)
+{
+	return slow(1) == 1;
+}
+
+/* The node of a partition is there a moment before it can be opened. */
+static bool partition_comes(const char *part)
+{
+	uint64_t until = now_ms() + LONG_MS;
+
+	while (device_size(part) != 4 * MIB && now_ms() < until)
+		sleep_ms(20);
+	return device_size(part) == 4 * MIB;
+}
+
+/*
+ * The table is read through a gate that is stopped.  Making the disk does not wait
+ * for that, nor does anybody who asks, nor taking it away by force.
+ */
+TEST_F(gate, partitions_when_the_device_takes_its_time)
+{
+	char upper[DEVICE_PATH], part[DEVICE_PATH + 2];
+
+	ASSERT_EQ(0, write_table(self->path, self->data));
+	ASSERT_EQ(0, gate_new(OTHER));
+	ASSERT_EQ(0, gate_set(OTHER, "partitions", "1"));
+	/* As long as it does not, they are there when the store returns. */
+	ASSERT_EQ(0, gate_on(OTHER, self->path, upper));
+	snprintf(part, sizeof(part), "%sp1", upper);
+	if (bound_is_short())
+		EXPECT_EQ(4 * MIB, device_size(part));
+	EXPECT_TRUE(partition_comes(part));
+	ASSERT_EQ(0, gate_off(OTHER));
+	EXPECT_TRUE(node_goes(part, LONG_MS));
+
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	ASSERT_EQ(0, gate_on(OTHER, self->path, upper));
+	EXPECT_TRUE(gate_holds(GATE, 1, LONG_MS));
+	EXPECT_EQ(1, gate_number(OTHER, "power"));
+	EXPECT_EQ(2, gate_number(OTHER, "depth"));
+	EXPECT_EQ(-EBUSY, gate_set(OTHER, "power", "0"));
+	EXPECT_TRUE(access(part, F_OK));
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+	EXPECT_TRUE(partition_comes(part));
+	ASSERT_EQ(0, gate_off(OTHER));
+	EXPECT_TRUE(node_goes(part, LONG_MS));
+
+	/* By force, while it still is being read. */
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	ASSERT_EQ(0, gate_on(OTHER, self->path, upper));
+	EXPECT_TRUE(gate_holds(GATE, 1, LONG_MS));
+	EXPECT_EQ(0, gate_remove(OTHER));
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+	EXPECT_TRUE(node_goes(upper, LONG_MS));
+	EXPECT_TRUE(becomes_free(self->path));
+	EXPECT_EQ(0, device_fill(self->path, 0, MIB, SEED));
 }
 
 TEST_HARNESS_MAIN
