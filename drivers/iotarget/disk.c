@@ -343,6 +343,7 @@ struct iotarget_disk *
 __iotarget_disk_create(const struct iotarget_disk_params *params,
 		       const struct iotarget_disk_abi *abi)
 {
+	unsigned int close_ms = CLOSE_MS;
 	struct iotarget_disk_priv *d;
 	struct block_device *lower;
 	const char *bad;
@@ -360,8 +361,11 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 	if (IS_ERR(d))
 		return ERR_CAST(d);
 	ret = iotarget_open(d->disk.target, params->lower);
-	if (ret)
+	if (ret) {
+		/* Somebody has waited for it already, or wants to wait no more. */
+		close_ms = 0;
 		goto delete;
+	}
 	lower = iotarget_get_bdev(d->disk.target);
 	if (!lower) {		/* closed by somebody already */
 		ret = -ENXIO;
@@ -374,7 +378,7 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 	return &d->disk;
 
 delete:
-	iotarget_delete(d->disk.target, CLOSE_MS, NULL);
+	iotarget_delete(d->disk.target, close_ms, NULL);
 	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_GPL(__iotarget_disk_create);

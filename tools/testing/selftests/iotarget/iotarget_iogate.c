@@ -18,6 +18,7 @@
 
 #define GATE		GATE_PREFIX "a"
 #define OTHER		GATE_PREFIX "b"
+#define THIRD		GATE_PREFIX "c"
 #define NO_GATES	"iogate is not loaded, or this is not root"
 #define BLOCK		4096
 #define NR		16
@@ -49,8 +50,9 @@ FIXTURE_TEARDOWN(gate)
 	aio_end(&self->aio);
 	if (self->nl.fd >= 0)
 		nl_close(&self->nl);
-	gate_remove(GATE);
+	gate_remove(THIRD);
 	gate_remove(OTHER);
+	gate_remove(GATE);
 	free(self->data);
 	ON_TIME();
 }
@@ -547,11 +549,11 @@ TEST_F(gate, lower_devices_it_refuses)
 	/* The same device twice. */
 	EXPECT_EQ(-EBUSY, tried(self->lower));
 	/* Its own disk, which is not there before. */
-	ASSERT_EQ(0, gate_new(GATE_PREFIX "c"));
+	ASSERT_EQ(0, gate_new(THIRD));
 	snprintf(text, sizeof(text), "/dev/iogate%ld",
-		 gate_number(GATE_PREFIX "c", "index"));
-	EXPECT_EQ(-ENOENT, gate_on(GATE_PREFIX "c", text, text));
-	EXPECT_EQ(0, gate_remove(GATE_PREFIX "c"));
+		 gate_number(THIRD, "index"));
+	EXPECT_EQ(-ENOENT, gate_on(THIRD, text, text));
+	EXPECT_EQ(0, gate_remove(THIRD));
 	/* Claimed by somebody else. */
 	EXPECT_EQ(0, gate_off(GATE));
 	fd = open(self->lower, O_RDONLY | O_EXCL | O_CLOEXEC);
@@ -818,6 +820,28 @@ TEST_F(gate, partitions_when_the_device_takes_its_time)
 	EXPECT_TRUE(node_goes(upper, LONG_MS));
 	EXPECT_TRUE(becomes_free(self->path));
 	EXPECT_EQ(0, device_fill(self->path, 0, MIB, SEED));
+}
+
+/* A disk whose table is being read can't be opened: that is waited for, and no more. */
+TEST_F(gate, power_on_when_the_device_does_not_open)
+{
+	char upper[DEVICE_PATH], path[DEVICE_PATH];
+
+	ASSERT_EQ(0, gate_new(OTHER));
+	ASSERT_EQ(0, gate_new(THIRD));
+	ASSERT_EQ(0, gate_set(OTHER, "partitions", "1"));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	ASSERT_EQ(0, gate_on(OTHER, self->path, upper));
+	EXPECT_TRUE(gate_holds(GATE, 1, LONG_MS));
+	EXPECT_EQ(-ETIMEDOUT, gate_on(THIRD, upper, path));
+	EXPECT_TRUE(gate_is(THIRD, "off"));
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+	/* What was opened too late is closed again. */
+	EXPECT_TRUE(becomes_free(upper));
+	EXPECT_EQ(0, gate_set(THIRD, "power", "1"));
+	EXPECT_EQ(3, gate_number(THIRD, "depth"));
+	EXPECT_EQ(0, gate_off(THIRD));
+	EXPECT_EQ(0, gate_off(OTHER));
 }
 
 TEST_HARNESS_MAIN
