@@ -150,7 +150,9 @@ int iotarget_disk_getgeo(struct gendisk *gd, struct hd_geometry *geo)
 
 /*
  * Protecting the disk is nobody's business but ours.  The other way, the device
- * below must be writable, and its driver is asked.
+ * below must be writable, and its driver is asked.  The block layer changes the
+ * flag of the device that the ioctl came for; what iotarget_disk_refresh() has set
+ * is the disk's.
  */
 int iotarget_disk_set_read_only(struct block_device *bdev, bool ro)
 {
@@ -168,6 +170,8 @@ int iotarget_disk_set_read_only(struct block_device *bdev, bool ro)
 		ret = -EACCES;
 	else if (fops->set_read_only && !bdev_is_partition(bdev))
 		ret = fops->set_read_only(entry.bdev, ro);
+	if (!ret && !ro && !bdev_is_partition(bdev))
+		set_disk_ro(bdev->bd_disk, false);
 	iotarget_leave(&entry);
 	return ret;
 }

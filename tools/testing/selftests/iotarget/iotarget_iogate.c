@@ -657,6 +657,35 @@ TEST_F(gate, a_read_only_device)
 	EXPECT_EQ(0, device_read_only(self->lower, false));
 }
 
+/* The disk follows the device, and comes back when somebody says so. */
+TEST_F(gate, read_only_and_back)
+{
+	int fd, zero = 0, one = 1;
+
+	ASSERT_EQ(0, device_read_only(self->lower, true));
+	EXPECT_GT(0, open(self->path, O_RDWR | O_CLOEXEC));
+	EXPECT_EQ(EROFS, errno);
+	fd = open(self->path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, device_sysfs(self->path, "ro"));
+	EXPECT_EQ(-1, ioctl(fd, BLKROSET, &zero));
+	EXPECT_EQ(EACCES, errno);
+	ASSERT_EQ(0, device_read_only(self->lower, false));
+	EXPECT_EQ(1, device_sysfs(self->path, "ro"));
+	EXPECT_EQ(0, ioctl(fd, BLKROSET, &zero));
+	EXPECT_EQ(0, device_sysfs(self->path, "ro"));
+	close(fd);
+	EXPECT_EQ(0, device_fill(self->path, 0, MIB, SEED));
+	/* And by hand alone. */
+	fd = open(self->path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, ioctl(fd, BLKROSET, &one));
+	EXPECT_EQ(1, device_sysfs(self->path, "ro"));
+	EXPECT_EQ(0, ioctl(fd, BLKROSET, &zero));
+	EXPECT_EQ(0, device_sysfs(self->path, "ro"));
+	close(fd);
+}
+
 TEST_F(gate, two_readers_may_share)
 {
 	char path[DEVICE_PATH];
