@@ -11,8 +11,10 @@
  * A gate is there as long as its item in configfs or its disk is: the disk of a
  * removed item lives until its last close, and so does its number.
  *
- * Context: process.  Lock: iogate->lock, one for each gate; outermost, and no
- * gate's is taken under another's, as those below are opened by a worker.
+ * Context: process.  Lock: iogate->lock, one for each gate; outermost but for
+ * configfs' own, and no gate's is taken under another's, as those below are opened
+ * by a worker.  Who stores holds it for as long as the store takes; so of those only
+ * one comes that far, and the others fail at once.  Who looks waits, killable.
  */
 #include <linux/capability.h>
 #include <linux/configfs.h>
@@ -34,6 +36,7 @@
  * @item: in configfs
  * @refs: of the item and the disk
  * @index: N of /dev/iogateN
+ * @storing: somebody changes it now
  * @lock: guards what follows
  * @device: path of the device below, or NULL
  * @read_only: open it for reading only
@@ -45,6 +48,7 @@ struct iogate {
 	struct config_item	item;
 	struct kref		refs;
 	int			index;
+	bool			storing;
 	struct mutex		lock;	/* of this gate */
 	char			*device;
 	bool			read_only;
@@ -144,14 +148,24 @@ static int power_off(struct iogate *g, bool force)
 /* Who may change something, and does so now. */
 static int store_begin(struct iogate *g)
 {
+	int ret;
+
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	return mutex_trylock(&g->lock) ? 0 : -EBUSY;
+	if (xchg(&g->storing, true))
+		return -EBUSY;
+	/* For those who only look; they don't take long. */
+	ret = mutex_lock_killable(&g->lock);
+	if (ret)
+		WRITE_ONCE(g->storing, false);
+	return ret;
 }
 
 static ssize_t store_end(struct iogate *g, int error, size_t len)
 {
 	mutex_unlock(&g->lock);
+	/* The next one takes the lock. */
+	WRITE_ONCE(g->storing, false);
 	return error ?: len;
 }
 
@@ -213,7 +227,9 @@ static ssize_t iogate_device_show(struct config_item *item, char *page)
 	struct iogate *g = to_iogate(item);
 	ssize_t ret;
 
-	mutex_lock(&g->lock);
+	ret = mutex_lock_killable(&g->lock);
+	if (ret)
+		return ret;
 	ret = sysfs_emit(page, "%s\n", g->device ?: "");
 	mutex_unlock(&g->lock);
 	return ret;
@@ -296,7 +312,9 @@ static ssize_t iogate_state_show(struct config_item *item, char *page)
 	struct iogate *g = to_iogate(item);
 	ssize_t ret;
 
-	mutex_lock(&g->lock);
+	ret = mutex_lock_killable(&g->lock);
+	if (ret)
+		return ret;
 	ret = sysfs_emit(page, "%s\n", g->disk ? state_name(g) : "off");
 	mutex_unlock(&g->lock);
 	return ret;
@@ -364,7 +382,9 @@ static ssize_t iogate_depth_show(struct config_item *item, char *page)
 	struct iogate *g = to_iogate(item);
 	ssize_t ret;
 
-	mutex_lock(&g->lock);
+	ret = mutex_lock_killable(&g->lock);
+	if (ret)
+		return ret;
 	ret = sysfs_emit(page, "%u\n", g->disk ? iotarget_disk_depth(g->disk) :
 						 0);
 	mutex_unlock(&g->lock);
@@ -381,12 +401,15 @@ static ssize_t iogate_inflight_show(struct config_item *item, char *page)
 	info = kzalloc(sizeof(*info), GFP_KERNEL);
 	if (!info)
 		return -ENOMEM;
-	mutex_lock(&g->lock);
+	ret = mutex_lock_killable(&g->lock);
+	if (ret)
+		goto free_info;
 	if (g->disk)
 		iotarget_get_info(g->disk->target, info);
 	mutex_unlock(&g->lock);
 	ret = sysfs_emit(page, "%llu %llu %llu\n", info->pended, info->sent,
 			 info->oldest_ms);
+free_info:
 	kfree(info);
 	return ret;
 }

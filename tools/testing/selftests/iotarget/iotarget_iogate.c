@@ -525,6 +525,43 @@ TEST_F(gate, stores_refuse_what_they_do_not_know)
 	EXPECT_EQ(0, gate_set(OTHER, "device", longest));
 }
 
+struct look {
+	bool		over;
+	unsigned int	seen;
+};
+
+static void *look_at_it(void *arg)
+{
+	struct look *look = arg;
+	uint64_t held, sent;
+
+	while (!__atomic_load_n(&look->over, __ATOMIC_RELAXED))
+		look->seen += gate_inflight(GATE, &held, &sent) &&
+			      gate_number(GATE, "depth") == 1;
+	return NULL;
+}
+
+/* Who looks is in nobody's way. */
+TEST_F(gate, stores_while_somebody_looks)
+{
+	unsigned int i, refused = 0, rounds = cycles() * 20;
+	struct look look[2] = { };
+	pthread_t thread[2];
+
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, look_at_it,
+					    &look[i]));
+	for (i = 0; i < rounds; i++)
+		refused += gate_set(GATE, "state", i & 1 ? "start" : "stop") != 0;
+	for (i = 0; i < 2; i++) {
+		__atomic_store_n(&look[i].over, true, __ATOMIC_RELAXED);
+		pthread_join(thread[i], NULL);
+		EXPECT_LT(0, look[i].seen);
+	}
+	EXPECT_EQ(0, refused);
+	TH_LOG("%u stores, %u and %u looks", rounds, look[0].seen, look[1].seen);
+}
+
 static int tried(const char *device)
 {
 	char path[DEVICE_PATH];
