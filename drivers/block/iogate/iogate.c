@@ -23,6 +23,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <linux/iotarget_disk.h>
 
@@ -245,13 +246,13 @@ static ssize_t iogate_device_store(struct config_item *item, const char *page,
 	/* The longest still fits into a page with the line's end. */
 	if (len >= PATH_MAX)
 		return -ENAMETOOLONG;
-	path = kstrndup(page, len, GFP_KERNEL);
+	if (strlen(page) != len)
+		return -EINVAL;
+	path = kstrdup(skip_spaces(page), GFP_KERNEL);
 	if (!path)
 		return -ENOMEM;
-	if (strlen(path) != len)
-		ret = -EINVAL;
-	else
-		ret = *strim(path) == '/' ? store_begin(g) : -EINVAL;
+	strim(path);
+	ret = *path == '/' ? store_begin(g) : -EINVAL;
 	if (ret)
 		goto free_path;
 	if (g->disk)

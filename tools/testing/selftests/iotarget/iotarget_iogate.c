@@ -519,6 +519,7 @@ TEST_F(gate, stores_refuse_what_they_do_not_know)
 	EXPECT_EQ(-EINVAL, gate_set(OTHER, "power", "1"));
 	EXPECT_EQ(-ENXIO, gate_set(OTHER, "state", "stop"));
 	EXPECT_EQ(-EINVAL, gate_set(OTHER, "device", "relative"));
+	EXPECT_EQ(-EINVAL, gate_set(OTHER, "device", " "));
 	EXPECT_EQ(-EINVAL, gate_set(OTHER, "read_only", "perhaps"));
 	memset(longest, '/', sizeof(longest));
 	longest[sizeof(longest) - 1] = '\0';
@@ -560,6 +561,18 @@ TEST_F(gate, stores_while_somebody_looks)
 	}
 	EXPECT_EQ(0, refused);
 	TH_LOG("%u stores, %u and %u looks", rounds, look[0].seen, look[1].seen);
+}
+
+/* Blanks around a path are not part of it. */
+TEST_F(gate, a_path_in_blanks)
+{
+	char text[DEVICE_PATH + 8], path[DEVICE_PATH];
+
+	ASSERT_EQ(0, gate_off(GATE));
+	snprintf(text, sizeof(text), " \t%s \t", self->lower);
+	ASSERT_EQ(0, gate_on(GATE, text, path));
+	EXPECT_EQ(0, gate_get(GATE, "device", text, sizeof(text)));
+	EXPECT_STREQ(self->lower, text);
 }
 
 static int tried(const char *device)
