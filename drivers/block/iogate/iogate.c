@@ -17,17 +17,24 @@
  * one comes that far, and the others fail at once.  Who looks waits, killable.
  */
 #include <linux/capability.h>
+#include <linux/completion.h>
 #include <linux/configfs.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/idr.h>
 #include <linux/kref.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/mutex.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #include <linux/iotarget_disk.h>
 
-#define OPEN_MS		5000	/* for the device below to open */
+#define OPEN_MS		5000	/* for the device below to be found, and to open */
 #define REMOVE_MS	1000	/* for the disk to go; it goes on by itself */
 #define STOP_SECONDS	60	/* a stop ends by itself, unless told otherwise */
 #define STOP_MAX	86400
@@ -59,6 +66,7 @@ struct iogate {
 };
 
 static DEFINE_IDA(indexes);
+static struct workqueue_struct *lookup_wq;
 
 static struct iogate *to_iogate(struct config_item *item)
 {
@@ -77,6 +85,121 @@ static void iogate_free(struct kref *refs)
 static void iogate_put(struct iogate *g)
 {
 	kref_put(&g->refs, iogate_free);
+}
+
+/* -- the path of the device below ------------------------------------------- */
+
+/**
+ * struct lookup - a path that is being looked up
+ * @refs: of who wants it, and of the worker
+ * @work: looks it up
+ * @done: the work is through
+ * @path: the path
+ * @root: where it begins
+ * @cred: with whose rights
+ * @devt: where it leads
+ * @error: or why it does not
+ */
+struct lookup {
+	struct kref		refs;
+	struct work_struct	work;
+	struct completion	done;
+	char			*path;
+	struct path		root;
+	const struct cred	*cred;
+	dev_t			devt;
+	int			error;
+};
+
+static void lookup_free(struct kref *refs)
+{
+	struct lookup *l = container_of(refs, struct lookup, refs);
+
+	path_put(&l->root);
+	put_cred(l->cred);
+	kfree(l->path);
+	kfree(l);
+}
+
+/* As lookup_bdev() does, which has no root but that of who calls it. */
+static int device_at(const struct path *path, dev_t *devt)
+{
+	const struct inode *inode = d_backing_inode(path->dentry);
+
+	if (!S_ISBLK(inode->i_mode))
+		return -ENOTBLK;
+	if (path->mnt->mnt_flags & MNT_NODEV ||
+	    path->mnt->mnt_sb->s_iflags & SB_I_NODEV)
+		return -EACCES;
+	*devt = inode->i_rdev;
+	return *devt ? 0 : -ENODEV;
+}
+
+static void lookup_work(struct work_struct *work)
+{
+	struct lookup *l = container_of(work, struct lookup, work);
+	const struct cred *cred;
+	struct path path;
+
+	cred = override_creds(l->cred);
+	l->error = vfs_path_lookup(l->root.dentry, l->root.mnt, l->path,
+				   LOOKUP_FOLLOW, &path);
+	if (!l->error) {
+		l->error = device_at(&path, &l->devt);
+		path_put(&path);
+	}
+	revert_creds(cred);
+	complete_all(&l->done);
+	kref_put(&l->refs, lookup_free);
+	/* The end of the module waits for those that have not returned. */
+	module_put(THIS_MODULE);
+}
+
+static struct lookup *lookup_begin(const char *path)
+{
+	struct lookup *l = kzalloc(sizeof(*l), GFP_KERNEL);
+
+	if (!l)
+		return NULL;
+	l->path = kstrdup(path, GFP_KERNEL);
+	if (!l->path) {
+		kfree(l);
+		return NULL;
+	}
+	kref_init(&l->refs);
+	INIT_WORK(&l->work, lookup_work);
+	init_completion(&l->done);
+	get_fs_root(current->fs, &l->root);
+	l->cred = get_current_cred();
+	kref_get(&l->refs);
+	__module_get(THIS_MODULE);
+	queue_work(lookup_wq, &l->work);
+	return l;
+}
+
+/*
+ * Where the path leads, as who calls us sees it, and how much of the time is left, in
+ * jiffies.  A worker looks it up: a look-up takes as long as the file systems take
+ * that have the name, and if configfs is one of them, waits for locks that rmdir
+ * holds while it waits for us.
+ */
+static long look_up(const char *path, dev_t *devt)
+{
+	struct lookup *l = lookup_begin(path);
+	long left;
+
+	if (!l)
+		return -ENOMEM;
+	left = wait_for_completion_killable_timeout(&l->done,
+						    msecs_to_jiffies(OPEN_MS));
+	if (left > 0 && l->error)
+		left = l->error;
+	else if (left > 0)
+		*devt = l->devt;
+	else
+		left = left ? -EINTR : -ETIMEDOUT;
+	kref_put(&l->refs, lookup_free);
+	return left;
 }
 
 /* -- the disk -------------------------------------------------------------- */
@@ -99,13 +222,11 @@ static struct iotarget_disk_ops iogate_ops = {
 
 static int power_on(struct iogate *g)
 {
-	const struct iotarget_open_params lower = {
-		.type = IOTARGET_OPEN_PATH,
-		.path = g->device,
+	struct iotarget_open_params lower = {
+		.type = IOTARGET_OPEN_DEVT,
 		.access = IOTARGET_ACCESS_READ |
 			  (g->read_only ? 0 : IOTARGET_ACCESS_WRITE),
 		.share = g->share_read ? IOTARGET_SHARE_READ : 0,
-		.timeout_ms = OPEN_MS,
 	};
 	char name[DISK_NAME_LEN];
 	const struct iotarget_disk_params params = {
@@ -118,9 +239,14 @@ static int power_on(struct iogate *g)
 		.priv = g,
 	};
 	struct iotarget_disk *disk;
+	long left;
 
 	if (!g->device)
 		return -EINVAL;
+	left = look_up(g->device, &lower.devt);
+	if (left < 0)
+		return left;
+	lower.timeout_ms = jiffies_to_msecs(left);
 	snprintf(name, sizeof(name), "iogate%d", g->index);
 	kref_get(&g->refs);
 	disk = iotarget_disk_create(&params);
@@ -522,15 +648,26 @@ static struct configfs_subsystem iogate_subsys = {
 
 static int __init iogate_init(void)
 {
+	int ret;
+
+	/* One that is stuck must not keep others. */
+	lookup_wq = alloc_workqueue("iogate", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!lookup_wq)
+		return -ENOMEM;
 	config_group_init(&iogate_subsys.su_group);
 	mutex_init(&iogate_subsys.su_mutex);
-	return configfs_register_subsystem(&iogate_subsys);
+	ret = configfs_register_subsystem(&iogate_subsys);
+	if (ret)
+		destroy_workqueue(lookup_wq);
+	return ret;
 }
 module_init(iogate_init);
 
 static void __exit iogate_exit(void)
 {
 	configfs_unregister_subsystem(&iogate_subsys);
+	/* A work may still be on its way out. */
+	destroy_workqueue(lookup_wq);
 	ida_destroy(&indexes);
 }
 module_exit(iogate_exit);

@@ -35,6 +35,8 @@ ccflags-$(call iotarget-has,../net/netlink.h,const struct netlink_range_validati
 # No header shows since when interrupts may put bios into the per-CPU cache (6.2).
 ccflags-$(shell [ $(VERSION)$(shell printf %03d $(PATCHLEVEL)) -ge 6002 ] && echo y) += \
 	-DIOTARGET_HAS_IRQ_BIO_CACHE
+ccflags-$(call iotarget-has,namei.h,vfs_path_lookup) += \
+	-DIOTARGET_HAS_VFS_PATH_LOOKUP
 ccflags-$(call iotarget-has,pr.h,pr_read_keys) += -DIOTARGET_HAS_PR_READ
 
 # What of iotarget_disk.ko has to be another file.

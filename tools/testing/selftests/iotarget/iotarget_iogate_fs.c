@@ -11,6 +11,7 @@
 #include "gates.h"
 
 #define GATE		GATE_PREFIX "a"
+#define OTHER		GATE_PREFIX "b"
 #define NO_GATES	"iogate is not loaded, or this is not root"
 #define FILE_LEN	(16 << 10)
 #define HELD_MS		300
@@ -276,6 +277,7 @@ FIXTURE_SETUP(files)
 FIXTURE_TEARDOWN(files)
 {
 	umount(where);
+	gate_remove(OTHER);
 	gate_remove(GATE);
 	rmdir(where);
 	ON_TIME();
@@ -353,6 +355,77 @@ TEST_F(files, that_were_synced_survive_the_removal)
 	EXPECT_EQ(1, file_is(dir, "kept", 'k'));
 	EXPECT_EQ(-ENOENT, file_is(dir, "lost", 'l'));
 	EXPECT_EQ(0, do_umount(&dir));
+}
+
+/* -- paths ------------------------------------------------------------------- */
+
+static int power_other(void *arg)
+{
+	return gate_set(OTHER, "power", "1");
+}
+
+static int rmdir_other(void *arg)
+{
+	return rmdir(GATE_DIR "/" OTHER) ? -errno : 0;
+}
+
+static int umount_soon(void)
+{
+	uint64_t until = now_ms() + LONG_MS;
+
+	while (umount(where)) {
+		if (errno != EBUSY || now_ms() > until)
+			return -errno;
+		sleep_ms(20);
+	}
+	return 0;
+}
+
+static bool gate_holds_something(void)
+{
+	uint64_t held = 0, sent, until = now_ms() + LONG_MS;
+
+	while (gate_inflight(GATE, &held, &sent) && !held && now_ms() < until)
+		sleep_ms(5);
+	return held;
+}
+
+/*
+ * The path of a gate's device leads through a file system that does not answer, and
+ * then into configfs, where the gate is just being removed, which waits for the store
+ * that looks the path up.
+ */
+TEST_F(files, a_path_that_leads_to_its_own_gate)
+{
+	struct job power, removal;
+	char link[80];
+	int dir;
+
+	dir = mount_gate(self->path);
+	if (dir < 0)
+		SKIP(return, "cannot mount ext4: %s", strerror(-dir));
+	ASSERT_EQ(0, mkdirat(dir, "d", 0700));
+	ASSERT_EQ(0, symlinkat(GATE_DIR "/" OTHER "/nothing", dir, "d/link"));
+	ASSERT_EQ(0, do_umount(&dir));
+	ASSERT_EQ(0, mount(self->path, where, "ext4", MS_RDONLY, NULL));
+	snprintf(link, sizeof(link), "%s/d/link", where);
+	ASSERT_EQ(0, gate_new(OTHER));
+	ASSERT_EQ(0, gate_set(OTHER, "device", link));
+	/* So that it has to be read. */
+	ASSERT_EQ(0, sysfs_put("/proc/sys/vm", "drop_caches", "3"));
+	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
+	ASSERT_EQ(0, job_begin(&power, power_other, NULL));
+	EXPECT_TRUE(gate_holds_something());
+	ASSERT_EQ(0, job_begin(&removal, rmdir_other, NULL));
+	sleep_ms(HELD_MS);
+	EXPECT_FALSE(is_over(&power));
+	EXPECT_FALSE(is_over(&removal));
+	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
+	ASSERT_TRUE(over_in_time(&power));
+	EXPECT_EQ(-ETIMEDOUT, meanwhile_end(&power.m));
+	ASSERT_TRUE(over_in_time(&removal));
+	EXPECT_EQ(0, meanwhile_end(&removal.m));
+	EXPECT_EQ(0, umount_soon());
 }
 
 TEST_HARNESS_MAIN
