@@ -93,14 +93,19 @@ def selftests(env_name, kernel_source, slowness=1):
     return programs
 
 
+def with_libraries(program):
+    """A program with the libraries that it needs: {path in a guest: path here}."""
+    libraries = re.findall(r"(?:=> )?(/\S+) \(0x", output(["ldd", program]))
+    return {f"bin/{Path(program).name}": Path(program),
+            **{path.lstrip("/"): Path(path) for path in libraries}}
+
+
 def tool():
-    """The command-line tool with the libraries that it needs: {path in a guest: path here}.
-    Debian has no static libmnl."""
+    """The command-line tool. Debian has no static libmnl."""
     program = BUILD / "tool" / "iotarget"
     program.parent.mkdir(parents=True, exist_ok=True)
     run("build tool", ["make", "-C", TREE / "tools/iotarget", f"OUTPUT={program.parent}"])
-    libraries = re.findall(r"(?:=> )?(/\S+) \(0x", output(["ldd", program]))
-    return {"bin/iotarget": program, **{path.lstrip("/"): Path(path) for path in libraries}}
+    return with_libraries(program)
 
 
 def is_helper(program):

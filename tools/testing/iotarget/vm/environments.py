@@ -63,6 +63,7 @@ class Environment:
     modules: tuple = ()                 # the kernel's modules: "name [parameters]"
     boots: tuple = (Boot(),)            # first match wins
     left_out: tuple = ()                # (glob of programs not run here, why)
+    tools: tuple = ()                   # (test program, what it runs): provision.GUEST_TOOLS
     sticks: bool = True                 # has USB
     disks: bool = True                  # has what it takes to plug and pull disks (disks.py)
     without_disks: tuple = ()           # names (disks.py) of those that it can't handle
@@ -117,6 +118,10 @@ NOT_IN_KCSAN = ("dm-flakey", "xhci-pci", "usb-storage", "uas", "nvme", "virtio_b
                 "virtio_scsi", "dummy_hcd", "libcomposite", "usb_f_mass_storage")
 KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 
+# That takes a while, and shows nothing that the other programs don't, but for data.
+NO_FIO = (("iotarget_fio", "a minute in a stock kernel"),)
+FIO = (("iotarget_fio", "fio"),)
+
 # Slab caches of the same size are one unless told otherwise: ours must be told apart.
 NOMERGE = "slab_nomerge"
 BOOTS = (Boot(tests="*smp4*", smp=4, cmdline=NOMERGE), Boot(cmdline=NOMERGE))
@@ -157,6 +162,7 @@ ENVIRONMENTS = (
         timeout=600,
         kernel=r"6\.12\.\d+\+deb12-amd64",
         modules=STOCK_MODULES,
+        tools=FIO,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -169,6 +175,7 @@ ENVIRONMENTS = (
         timeout=600,
         kernel=r"6\.1\.0-\d+-amd64",
         modules=STOCK_MODULES,
+        tools=FIO,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -182,6 +189,7 @@ ENVIRONMENTS = (
         suite="trixie",
         kernel=r"7\.\d+(\.\d+)?\+deb13-amd64",
         modules=MODULES,
+        tools=FIO,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -198,6 +206,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=DEBUG_MODULES,
+        left_out=NO_FIO,
         boots=DEBUG_BOOTS,
         bound_ms=2100,
         slowness=4,
@@ -226,6 +235,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=KCSAN_MODULES,
+        left_out=NO_FIO,
         boots=DEBUG_BOOTS,
         sticks=False,
         disks=False,

@@ -31,6 +31,10 @@ TOOLS = {
 }
 
 
+# Programs that some test programs run in a guest: the same.
+GUEST_TOOLS = {"fio": "fio"}
+
+
 @dataclass(frozen=True)
 class Kernel:
     version: str
@@ -74,6 +78,16 @@ def base_packages():
         still = missing_packages()
         if still:
             raise Failure(f"installed, yet not found: {', '.join(sorted(still))}")
+
+
+def guest_tool(name):
+    """The path of a program that goes into a guest."""
+    if not which(name):
+        HOST.install([GUEST_TOOLS[name]], f"{name}, which tests run in the guest")
+    path = which(name)
+    if not path:
+        raise Failure(f"{GUEST_TOOLS[name]}: installed, yet there is no {name}")
+    return Path(path)
 
 
 # -- kernel source -----------------------------------------------------------
@@ -313,6 +327,8 @@ def provide_one(env):
         kernel_source(env.source, env.suite)
     if env.kselftest_source:
         kernel_source(env.kselftest_source)
+    for _, name in env.tools:
+        guest_tool(name)
     if env.kernel:
         kernel = stock_kernel(env.kernel, env.suite)
         where = f" (in a root of {kernel.suite})" if kernel.suite else ""

@@ -32,9 +32,18 @@ class StockRunner:
     def tests(self):
         return [p for p in self.programs if not build.is_helper(p)]
 
-    def _session(self, name, **options):
+    def _tools(self, chosen):
+        """What the programs run, with its libraries: many megabytes, so only where needed."""
+        files = {}
+        for program, name in self.env.tools:
+            if any(p.stem == program for p, _ in chosen):
+                files.update(build.with_libraries(provision.guest_tool(name)))
+        return files
+
+    def _session(self, name, chosen=(), **options):
         return Session(self.env, name, own=self.own, kernel=self.kernel,
-                       files={**self.tool, **{f"tests/{p.name}": p for p in self.programs}},
+                       files={**self.tool, **self._tools(chosen),
+                              **{f"tests/{p.name}": p for p in self.programs}},
                        disks=[disk for disk in default_disks() if self.env.disks and
                               disk.id not in self.env.without_disks], **options)
 
@@ -109,7 +118,7 @@ class StockRunner:
                 row.fail(job, f"ended with status {status}, yet no test of it failed")
 
         options = {"unloaded": OURS} if env.kunit else {}
-        session = self._session(f"tests{number}", boot=boot, **options)
+        session = self._session(f"tests{number}", chosen, boot=boot, **options)
         outcome = session.run(jobs, on_line=on_line, on_event=on_event)
         for job in jobs:
             if job.name not in collectors:
