@@ -26,7 +26,7 @@
 #include <linux/export.h>
 #include <trace/events/block.h>
 
-#include "internal.h"
+#include "gate.h"
 
 #define FORWARD_ALL	(IOTARGET_SEND_IGNORE_STATE | \
 			 IOTARGET_SEND_AND_FORGET | IOTARGET_SEND_ATOMIC)
@@ -45,6 +45,11 @@ static __always_inline bool not_supported(const struct bio *bio)
 {
 	return bio->bi_opf & REQ_POLLED || op_is_zone_mgmt(bio_op(bio)) ||
 	       bio_op(bio) == REQ_OP_ZONE_APPEND;
+}
+
+static __always_inline enum iotarget_outcome outcome_of(blk_status_t status)
+{
+	return likely(!status) ? IOTARGET_DONE : iotarget_block_outcome(status);
 }
 
 /* -- bios of somebody else ------------------------------------------------- */
@@ -104,17 +109,16 @@ static void forward_end_io(struct bio *clone)
 	if (fwd->counted)
 		bio_end_io_acct(upper, fwd->start);
 	bio_put(clone);
-	finish_upper(pass.inst->target, upper, status,
-		     iotarget_block_outcome(status));
-	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
+	finish_upper(pass.inst->target, upper, status, outcome_of(status));
+	iotarget_gate_leave_inline(pass.inst, pass.epoch, pass.flags);
 }
 
 /* It passed the gate and can't go on. */
-static void forward_failed(const struct iotarget_pass *pass, struct bio *bio,
+static void forward_failed(const struct iotarget_pass pass, struct bio *bio,
 			   blk_status_t status)
 {
-	finish_upper(pass->inst->target, bio, status, IOTARGET_NEVER_SENT);
-	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
+	finish_upper(pass.inst->target, bio, status, IOTARGET_NEVER_SENT);
+	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
 }
 
 /*
@@ -143,10 +147,10 @@ static struct bio *clone_of(struct iotarget_inst *inst, struct bio *bio,
 	return clone;
 }
 
-static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
+static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
 {
 	const bool nowait = bio->bi_opf & REQ_NOWAIT;
-	struct iotarget_inst *inst = pass->inst;
+	struct iotarget_inst *inst = pass.inst;
 	struct iotarget_forward *fwd;
 	struct bio *clone;
 
@@ -161,7 +165,7 @@ static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
 		return;
 	}
 	fwd = container_of(clone, struct iotarget_forward, clone);
-	fwd->pass = *pass;
+	fwd->pass = pass;
 	fwd->upper = bio;
 	fwd->counted = inst->target->account &&
 		       blk_queue_io_stat(bdev_get_queue(bio->bi_bdev));
@@ -183,9 +187,9 @@ static void forward_submit(const struct iotarget_pass *pass, struct bio *bio)
 void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio)
 {
 	if (unlikely(READ_ONCE(pass->inst->detached)))
-		forward_failed(pass, bio, BLK_STS_OFFLINE);
+		forward_failed(*pass, bio, BLK_STS_OFFLINE);
 	else
-		forward_submit(pass, bio);
+		forward_submit(*pass, bio);
 }
 
 /**
@@ -215,15 +219,14 @@ static void forward_refused(struct iotarget *target, struct bio *bio, int error)
 }
 
 /* Remapped: the device's driver completes the bio, and we hear nothing of it. */
-static void forward_and_forget(const struct iotarget_pass *pass,
-			       struct bio *bio)
+static void forward_and_forget(const struct iotarget_pass pass, struct bio *bio)
 {
 	const dev_t dev = bio->bi_bdev->bd_dev;
 
-	bio_set_dev(bio, pass->inst->bdev);
+	bio_set_dev(bio, pass.inst->bdev);
 	trace_block_bio_remap(bio, dev, bio->bi_iter.bi_sector);
 	submit_bio_noacct(bio);
-	iotarget_gate_leave(pass->inst, pass->epoch, pass->flags);
+	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
 }
 
 /*
@@ -247,6 +250,37 @@ static const char *bad_forward(struct iotarget *target, const struct bio *bio,
 	if (not_supported(bio))
 		return "polled or zoned";
 	return NULL;
+}
+
+/* Whatever is not just sent through open gates. */
+static noinline void forward_slow(struct iotarget *target, struct bio *bio,
+				  u32 flags)
+{
+	struct iotarget_pass pass = { .flags = unit_flags(flags) };
+	const char *bad = bad_forward(target, bio, flags);
+	int error;
+
+	if (unlikely(bad)) {
+		iotarget_warn(target, "bio refused: %s\n", bad);
+		end_refused(target, bio);
+		return;
+	}
+	if (bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD))
+		pass.flags |= IOTARGET_UNIT_NOWAIT;
+
+	switch (iotarget_gate_enter_bio(target, bio, &pass, &error)) {
+	case IOTARGET_ENTERED:
+		if (may_forget(flags))
+			forward_and_forget(pass, bio);
+		else
+			forward_submit(pass, bio);
+		break;
+	case IOTARGET_HELD:
+		break;
+	case IOTARGET_REFUSED:
+		forward_refused(target, bio, error);
+		break;
+	}
 }
 
 /**
@@ -284,33 +318,13 @@ static const char *bad_forward(struct iotarget *target, const struct bio *bio,
  */
 void iotarget_forward_bio(struct iotarget *target, struct bio *bio, u32 flags)
 {
-	struct iotarget_pass pass = { .flags = unit_flags(flags) };
-	const char *bad;
-	int error;
+	struct iotarget_pass pass = { };
 
-	bad = unlikely(flags || not_supported(bio)) ?
-	      bad_forward(target, bio, flags) : NULL;
-	if (unlikely(bad)) {
-		iotarget_warn(target, "bio refused: %s\n", bad);
-		end_refused(target, bio);
-		return;
-	}
-	if (bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD))
-		pass.flags |= IOTARGET_UNIT_NOWAIT;
-
-	switch (iotarget_gate_enter_bio(target, bio, &pass, &error)) {
-	case IOTARGET_ENTERED:
-		if (unlikely(may_forget(flags)))
-			forward_and_forget(&pass, bio);
-		else
-			forward_submit(&pass, bio);
-		break;
-	case IOTARGET_HELD:
-		break;
-	case IOTARGET_REFUSED:
-		forward_refused(target, bio, error);
-		break;
-	}
+	if (likely(!flags && !not_supported(bio) &&
+		   iotarget_gate_pass_direct(target, bio, &pass)))
+		forward_submit(pass, bio);
+	else
+		forward_slow(target, bio, flags);
 }
 EXPORT_SYMBOL_GPL(iotarget_forward_bio);
 
@@ -321,7 +335,8 @@ static struct iotarget_bio *unit_to_bio(struct iotarget_unit *unit)
 	return container_of(unit, struct iotarget_bio, unit);
 }
 
-static void own_finish(struct iotarget_bio *tb, enum iotarget_outcome outcome)
+static __always_inline void own_finish(struct iotarget_bio *tb,
+				       enum iotarget_outcome outcome)
 {
 	const unsigned int uflags = tb->unit.flags;
 	const unsigned int epoch = tb->unit.epoch;
@@ -335,14 +350,14 @@ static void own_finish(struct iotarget_bio *tb, enum iotarget_outcome outcome)
 	tb->complete(target, tb);
 	lock_map_release(&target->gate.map);
 	/* Its memory may be gone. */
-	if (inst)
-		iotarget_gate_leave(inst, epoch, uflags);
+	if (likely(inst))
+		iotarget_gate_leave_inline(inst, epoch, uflags);
 	else
 		iotarget_gate_failed(target);
 }
 
 /* The block layer never had it, so what it took on at the gate is put here. */
-static void own_fail(struct iotarget_bio *tb, blk_status_t status)
+static noinline void own_fail(struct iotarget_bio *tb, blk_status_t status)
 {
 	bio_uninit(&tb->bio);
 	tb->bio.bi_status = status;
@@ -352,7 +367,21 @@ static void own_fail(struct iotarget_bio *tb, blk_status_t status)
 static void own_end_io(struct bio *bio)
 {
 	own_finish(container_of(bio, struct iotarget_bio, bio),
-		   iotarget_block_outcome(bio->bi_status));
+		   outcome_of(bio->bi_status));
+}
+
+static __always_inline void own_submit(struct iotarget_bio *tb,
+				       struct iotarget_inst *inst)
+{
+	WRITE_ONCE(tb->unit.where, IOTARGET_AT_SENT);
+	if (unlikely(READ_ONCE(inst->detached) || WARN_ON_ONCE(!inst->bdev))) {
+		own_fail(tb, BLK_STS_OFFLINE);
+		return;
+	}
+	/* Keeps the cgroup that it has, and gives it the submitter's if none. */
+	bio_set_dev(&tb->bio, inst->bdev);
+	tb->bio.bi_end_io = own_end_io;
+	submit_bio(&tb->bio);
 }
 
 /**
@@ -363,18 +392,7 @@ static void own_end_io(struct bio *bio)
  */
 void iotarget_bio_submit(struct iotarget_unit *unit)
 {
-	struct iotarget_bio *tb = unit_to_bio(unit);
-	struct iotarget_inst *inst = unit->inst;
-
-	WRITE_ONCE(unit->where, IOTARGET_AT_SENT);
-	if (unlikely(READ_ONCE(inst->detached) || WARN_ON_ONCE(!inst->bdev))) {
-		own_fail(tb, BLK_STS_OFFLINE);
-		return;
-	}
-	/* Keeps the cgroup that it has, and gives it the submitter's if none. */
-	bio_set_dev(&tb->bio, inst->bdev);
-	tb->bio.bi_end_io = own_end_io;
-	submit_bio(&tb->bio);
+	own_submit(unit_to_bio(unit), unit->inst);
 }
 
 /**
@@ -411,7 +429,9 @@ void iotarget_bio_init(struct iotarget_bio *tb, struct bio_vec *table,
 		       unsigned short max_vecs, blk_opf_t opf,
 		       iotarget_bio_complete_fn *complete)
 {
-	memset(&tb->unit, 0, sizeof(tb->unit));
+	/* The rest of the unit is set when it is sent, or held. */
+	tb->unit.inst = NULL;
+	tb->unit.where = IOTARGET_AT_NONE;
 	tb->target = NULL;
 	tb->complete = complete;
 	tb->outcome = IOTARGET_OUTCOME_NONE;
@@ -458,6 +478,35 @@ static enum iotarget_enter own_enter(struct iotarget *target,
 	return iotarget_gate_enter(target, &tb->unit, error);
 }
 
+/* Whatever is not just sent through open gates. */
+static noinline int send_slow(struct iotarget *target, struct iotarget_bio *tb,
+			      u32 flags)
+{
+	int error;
+
+	if (flags & ~OWN_ALL ||
+	    (flags & IOTARGET_SEND_NOWAIT && flags & ~IOTARGET_SEND_NOWAIT)) {
+		iotarget_warn(target, "bio refused: bad flags\n");
+		return -EINVAL;
+	}
+	if (not_supported(&tb->bio)) {
+		iotarget_warn(target, "bio refused: polled or zoned\n");
+		return -EOPNOTSUPP;
+	}
+	if (tb->bio.bi_opf & REQ_NOWAIT)
+		flags |= IOTARGET_SEND_NOWAIT;
+	tb->target = target;
+	switch (own_enter(target, tb, flags, &error)) {
+	case IOTARGET_ENTERED:
+		iotarget_bio_submit(&tb->unit);
+		return 0;
+	case IOTARGET_HELD:
+		return 0;
+	default:
+		return error;
+	}
+}
+
 /**
  * iotarget_send_bio - send a bio of the caller's own
  * @target: the target
@@ -480,31 +529,21 @@ static enum iotarget_enter own_enter(struct iotarget *target,
 int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,
 		      u32 flags)
 {
-	int error;
+	struct iotarget_inst *inst;
 
 	if (unlikely(!target || !tb || !tb->complete))
 		return -EINVAL;
-	if (unlikely(flags & ~OWN_ALL ||
-		     (flags & IOTARGET_SEND_NOWAIT && flags & ~IOTARGET_SEND_NOWAIT))) {
-		iotarget_warn(target, "bio refused: bad flags\n");
-		return -EINVAL;
-	}
-	if (unlikely(not_supported(&tb->bio))) {
-		iotarget_warn(target, "bio refused: polled or zoned\n");
-		return -EOPNOTSUPP;
-	}
-	if (tb->bio.bi_opf & REQ_NOWAIT)
-		flags |= IOTARGET_SEND_NOWAIT;
+	if (unlikely(flags || not_supported(&tb->bio)))
+		return send_slow(target, tb, flags);
+	inst = iotarget_gate_enter_direct(&target->gate, &tb->unit);
+	if (unlikely(!inst))
+		return send_slow(target, tb, flags);
 	tb->target = target;
-	switch (own_enter(target, tb, flags, &error)) {
-	case IOTARGET_ENTERED:
-		iotarget_bio_submit(&tb->unit);
-		return 0;
-	case IOTARGET_HELD:
-		return 0;
-	default:
-		return error;
-	}
+	tb->unit.inst = inst;
+	tb->unit.epoch = iotarget_gate_count(inst);
+	tb->unit.flags = IOTARGET_UNIT_BIO;
+	own_submit(tb, inst);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(iotarget_send_bio);
 

@@ -32,7 +32,7 @@
  */
 #include <linux/sched/mm.h>
 
-#include "internal.h"
+#include "gate.h"
 
 /**
  * iotarget_gate_init - set up a gate, closed
@@ -63,75 +63,6 @@ void iotarget_gate_exit(struct iotarget_gate *gate)
 {
 	WARN_ON_ONCE(gate->nr_pended);
 	lockdep_unregister_key(&gate->key);
-}
-
-/* Count what is about to leave for the device; in which slot? */
-static u8 count_out(struct iotarget_inst *inst)
-{
-	const u8 epoch = READ_ONCE(inst->epoch);
-
-	this_cpu_inc(inst->counts->out[epoch]);
-	return epoch;
-}
-
-/*
- * percpu_ref_tryget_live() and percpu_ref_put() each call RCU's functions, out of
- * line.  The switch of a percpu_ref waits for sections without preemption as
- * well, so here is their fast half alone.
- */
-static __always_inline bool ref_tryget_live(struct percpu_ref *ref)
-{
-	unsigned long __percpu *count;
-
-	if (likely(__ref_is_percpu(ref, &count))) {
-		this_cpu_inc(*count);
-		return true;
-	}
-	return percpu_ref_tryget_live(ref);
-}
-
-static __always_inline void ref_put(struct percpu_ref *ref)
-{
-	unsigned long __percpu *count;
-	bool done = false;
-
-	preempt_disable();
-	if (likely(__ref_is_percpu(ref, &count))) {
-		this_cpu_dec(*count);
-		done = true;
-	}
-	preempt_enable();
-	if (unlikely(!done))
-		percpu_ref_put(ref);
-}
-
-/*
- * Both gates at once, for a sender that may submit by itself.  The instance, or
- * NULL for the slow path.
- */
-static struct iotarget_inst *enter_direct(struct iotarget_gate *gate, void *who)
-{
-	struct iotarget_inst *inst;
-	bool live;
-
-	preempt_disable();
-	inst = rcu_dereference_sched(gate->inst);
-	live = inst && ref_tryget_live(&inst->ref);
-	preempt_enable();
-	if (!live)
-		return NULL;
-
-	iotarget_hook(IOTARGET_HOOK_GATE_ENTERED, who);
-	if (unlikely(READ_ONCE(gate->flags))) {
-		/*
-		 * Put it before pending: were it held over the pending, a stop
-		 * would wait for a unit that itself waits for the start.
-		 */
-		percpu_ref_put(&inst->ref);
-		iotarget_hook(IOTARGET_HOOK_GATE_REFUSED, who);
-		return NULL;
-	}
-	return inst;
 }
 
 /* What is held keeps its target, and the code of its owner, in memory. */
@@ -288,6 +219,21 @@ static enum iotarget_enter hand_off(struct iotarget *target,
 	return IOTARGET_REFUSED;
 }
 
+/* Past the state of the target: any open instance will do. */
+static enum iotarget_enter enter_ignoring(struct iotarget *target,
+					  struct iotarget_unit *unit, int *error)
+{
+	unit->inst = iotarget_inst_hold(target);
+	if (!unit->inst) {
+		*error = -ESHUTDOWN;
+		return IOTARGET_REFUSED;
+	}
+	unit->epoch = iotarget_gate_count(unit->inst);
+	if (unit->flags & IOTARGET_UNIT_ATOMIC)
+		return hand_off(target, unit, error);
+	return IOTARGET_ENTERED;
+}
+
 /**
  * iotarget_gate_enter - bring a unit through the gates, or hold it
  * @target: the target
@@ -305,18 +251,8 @@ enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 {
 	enum iotarget_enter ret;
 
-	if (unit->flags & IOTARGET_UNIT_IGNORE) {
-		/* Past the state of the target: any open instance will do. */
-		unit->inst = iotarget_inst_hold(target);
-		if (!unit->inst) {
-			*error = -ESHUTDOWN;
-			return IOTARGET_REFUSED;
-		}
-		unit->epoch = count_out(unit->inst);
-		if (unit->flags & IOTARGET_UNIT_ATOMIC)
-			return hand_off(target, unit, error);
-		return IOTARGET_ENTERED;
-	}
+	if (unlikely(unit->flags & IOTARGET_UNIT_IGNORE))
+		return enter_ignoring(target, unit, error);
 
 	/*
 	 * Started without the flag means that the reference is live, and the
@@ -325,15 +261,40 @@ enum iotarget_enter iotarget_gate_enter(struct iotarget *target,
 	 */
 	for (;;) {
 		if (!(unit->flags & IOTARGET_UNIT_ATOMIC))
-			unit->inst = enter_direct(&target->gate, unit);
+			unit->inst = iotarget_gate_enter_direct(&target->gate,
+								unit);
 		if (unit->inst) {
-			unit->epoch = count_out(unit->inst);
+			unit->epoch = iotarget_gate_count(unit->inst);
 			return IOTARGET_ENTERED;
 		}
 		ret = enter_slow(target, unit, error);
 		if (ret != IOTARGET_ENTERED)
 			return ret;
 	}
+}
+
+/* The gates were not open for it, or are not for it to pass by itself. */
+static noinline enum iotarget_enter
+enter_bio_slow(struct iotarget *target, struct bio *bio,
+	       struct iotarget_pass *pass, int *error)
+{
+	enum iotarget_enter ret;
+
+	if (pass->flags & IOTARGET_UNIT_IGNORE) {
+		pass->inst = iotarget_inst_hold(target);
+		if (!pass->inst) {
+			*error = -ESHUTDOWN;
+			return IOTARGET_REFUSED;
+		}
+		pass->epoch = iotarget_gate_count(pass->inst);
+		return IOTARGET_ENTERED;
+	}
+	do {
+		ret = enter_slow_bio(target, bio, pass->flags, error);
+		if (ret != IOTARGET_ENTERED)
+			return ret;
+	} while (!iotarget_gate_pass_direct(target, bio, pass));
+	return IOTARGET_ENTERED;
 }
 
 /**
@@ -355,29 +316,10 @@ enum iotarget_enter iotarget_gate_enter_bio(struct iotarget *target,
 					    struct iotarget_pass *pass,
 					    int *error)
 {
-	enum iotarget_enter ret = IOTARGET_ENTERED;
-
-	if (unlikely(pass->flags & IOTARGET_UNIT_IGNORE)) {
-		pass->inst = iotarget_inst_hold(target);
-		if (!pass->inst) {
-			*error = -ESHUTDOWN;
-			return IOTARGET_REFUSED;
-		}
-		pass->epoch = count_out(pass->inst);
+	if (likely(!(pass->flags & (IOTARGET_UNIT_IGNORE | IOTARGET_UNIT_ATOMIC)) &&
+		   iotarget_gate_pass_direct(target, bio, pass)))
 		return IOTARGET_ENTERED;
-	}
-	for (;;) {
-		pass->inst = NULL;
-		if (likely(!(pass->flags & IOTARGET_UNIT_ATOMIC)))
-			pass->inst = enter_direct(&target->gate, bio);
-		if (likely(pass->inst)) {
-			pass->epoch = count_out(pass->inst);
-			return IOTARGET_ENTERED;
-		}
-		ret = enter_slow_bio(target, bio, pass->flags, error);
-		if (ret != IOTARGET_ENTERED)
-			return ret;
-	}
+	return enter_bio_slow(target, bio, pass, error);
 }
 
 /**
@@ -393,12 +335,18 @@ enum iotarget_enter iotarget_gate_enter_bio(struct iotarget *target,
 void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 			 unsigned int flags)
 {
-	iotarget_hook(IOTARGET_HOOK_GATE_LEAVE, inst);
-	this_cpu_dec(inst->counts->out[epoch]);
-	if (!(flags & IOTARGET_UNIT_IGNORE))
-		ref_put(&inst->ref);
-	else
-		iotarget_inst_unhold(inst);
+	iotarget_gate_leave_inline(inst, epoch, flags);
+}
+
+/**
+ * iotarget_gate_put - drop a reference that passing the gates gave
+ * @inst: the instance
+ *
+ * Context: any.
+ */
+void iotarget_gate_put(struct iotarget_inst *inst)
+{
+	percpu_ref_put(&inst->ref);
 }
 
 /**
@@ -632,7 +580,7 @@ static bool fifo_next(struct iotarget_inst *inst, struct held *held,
 		return false;
 	fifo_pop(gate, held);
 	held->pass.inst = inst;
-	held->pass.epoch = count_out(inst);
+	held->pass.epoch = iotarget_gate_count(inst);
 	if (held->unit) {
 		held->unit->inst = inst;
 		held->unit->epoch = held->pass.epoch;

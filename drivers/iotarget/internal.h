@@ -374,6 +374,7 @@ enum iotarget_enter iotarget_gate_enter_bio(struct iotarget *target,
 					    int *error);
 void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 			 unsigned int flags);
+void iotarget_gate_put(struct iotarget_inst *inst);
 void iotarget_gate_put_ignored(struct iotarget_inst *inst);
 void iotarget_gate_unpin(struct iotarget *target);
 bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit);
