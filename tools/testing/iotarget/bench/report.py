@@ -34,7 +34,7 @@ SIZES = {"bio": "`struct bio`, for comparison",
 KNOWN_DM = {"6.12": (4597, 4640)}
 TOLERANCE = 0.02
 # The functions of the gate, and what RCU costs it.
-GATE = re.compile(r"enter_direct|iotarget_gate_(enter|leave)|percpu_ref|__rcu_read_(un)?lock$")
+GATE = re.compile(r"iotarget_gate_(enter|leave)|percpu_ref|__rcu_read_(un)?lock$")
 TOP = 14                    # functions of a profile
 
 

@@ -176,7 +176,8 @@ static __always_inline void do_own(struct bench *b, unsigned int i)
 {
 	struct own own __uninitialized;
 
-	init_completion(&own.done);
+	/* In line, as that of the others. */
+	own.done = (struct completion)COMPLETION_INITIALIZER(own.done);
 	iotarget_bio_init(&own.tb, &own.bvec, 1, b->load->opf, own_complete);
 	fill(b, &own.tb.bio, i);
 	if (iotarget_send_bio(b->target, &own.tb, 0))
