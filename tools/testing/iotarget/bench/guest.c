@@ -6,11 +6,16 @@
  *	result SET WAY WORKLOAD SUM...		instructions of 1000 I/Os, 8 times
  *	cycle WHAT TIME...			of a stop and a start
  *	sizes WHAT BYTES [WHAT BYTES...]
+ *	throughput N WAY RATE...		I/Os per second of N processors
+ *	parallel N WAY				N processors have run their rounds
  *	symbol ADDRESS NAME
  *
  * SET is the kind of null_blk that the devices stand on.  It runs before
  * everything else that is not in an interrupt: else the system's own work would
  * be counted as well.
+ *
+ * The last two need boots of their own, with more processors: --throughput, and
+ * --parallel N.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +40,9 @@
 #define ROUNDS		8
 #define DEPTH		32
 #define BATCHES		32		/* of a round: 1024 I/Os */
+#define SLICES		25
+#define SLICE_MS	30
+#define MOST		4		/* processors */
 #define MEASURE		"measure"	/* a command of the module */
 #define IOS		1000
 #define ARRAY_SIZE(_array) (sizeof(_array) / sizeof((_array)[0]))
@@ -384,6 +392,73 @@ static void measure_set(const struct set *set)
 	remove_devices();
 }
 
+/* -- several processors ---------------------------------------------------- */
+
+static const struct set many_queues = {
+	.name = "many", .below = { .no_memory = true, .queues = MOST },
+};
+
+struct lane {
+	const char	*way, *how, *path;
+};
+
+#define LANES	4
+
+static void make_lanes(const struct devices *d, struct lane *lanes)
+{
+	const struct lane all[LANES] = {
+		{ "raw", "raw", d->raw },
+		{ "iogate", "raw", d->gate },
+		{ "dm_linear", "raw", d->dm },
+		{ "target_own_bio", "own", d->raw },
+	};
+
+	memcpy(lanes, all, sizeof(all));
+}
+
+/*
+ * What else the host does changes all the time.  So they take turns in short
+ * slices, there and back, and what counts is how each compares with its round.
+ */
+static void take_turns(const struct lane *lanes, unsigned int n)
+{
+	unsigned long long rates[LANES][SLICES];
+	unsigned int i, j, at;
+
+	for (i = 0; i < SLICES; i++)
+		for (j = 0; j < LANES; j++) {
+			at = i % 2 ? LANES - 1 - j : j;
+			rates[at][i] = strtoull(ask("parallel %s %u %u %s",
+						    lanes[at].how, n, SLICE_MS,
+						    lanes[at].path), NULL, 10);
+		}
+	for (j = 0; j < LANES; j++) {
+		printf("throughput %u %s", n, lanes[j].way);
+		for (i = 0; i < SLICES; i++)
+			printf(" %llu", rates[j][i]);
+		printf("\n");
+	}
+}
+
+/* 0 processors: as fast as 1, 2 and 4 can. */
+static void measure_parallel(unsigned int n)
+{
+	struct lane lanes[LANES];
+	struct devices d;
+	unsigned int i;
+
+	make_devices(&many_queues, &d);
+	sleep(3);
+	make_lanes(&d, lanes);
+	for (i = 1; !n && i <= MOST; i *= 2)
+		take_turns(lanes, i);
+	for (i = 0; n && i < LANES; i++) {
+		ask("parallel %s %u 0 %s", lanes[i].how, n, lanes[i].path);
+		printf("parallel %u %s\n", n, lanes[i].way);
+	}
+	remove_devices();
+}
+
 /* -- what the numbers stand for -------------------------------------------- */
 
 static void show_symbols(void)
@@ -407,6 +482,11 @@ int main(int argc, char **argv)
 
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
 		die("sched_setscheduler", errno);
+	if (argc > 1 && strcmp(argv[1], "--symbols")) {
+		measure_parallel(argc > 2 ? atoi(argv[2]) : 0);
+		printf("end\n");
+		return 0;
+	}
 	for (i = 0; i < ARRAY_SIZE(sets); i++)
 		measure_set(&sets[i]);
 	printf("sizes %s", ask("sizes"));

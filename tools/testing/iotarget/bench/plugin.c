@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A plugin of QEMU's translator: counts what runs between two marks.
+ * A plugin of QEMU's translator: counts what runs between two marks, on each
+ * processor by itself.
  *
  * The marks are "xchg %rbx, %rbx" and "xchg %rcx, %rcx", which do nothing else.
  * For each stretch between them a line "segment INSTRUCTIONS LOCKED" goes to the
@@ -9,8 +10,10 @@
  * with memory, which needs none.  A block that was left in the middle, by an
  * interrupt or a fault, counts as a whole.
  *
- * For one virtual CPU at a time: -smp 1, or thread=single.
+ * Each virtual CPU has counters of its own, so that they may run in threads.
+ * Where these do, instructions that wait for another CPU are counted as well.
  */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,21 +26,29 @@
 
 EXPORT int qemu_plugin_version = 1;
 
+#define MAX_CPUS	4
+
 struct block {
-	struct block	*next;		/* of those that ran */
 	uint64_t	address;
-	uint64_t	runs;
 	unsigned int	instructions;
 	unsigned int	locked;
+	struct {
+		struct block	*next;	/* of those that ran */
+		uint64_t	runs;
+	} on[MAX_CPUS];
 };
 
-static struct block *ran;
-static bool counting;
+static struct cpu {
+	struct block	*ran;
+	bool		counting;
+} cpus[MAX_CPUS];
+
+static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
 static FILE *out;
 
 static void begin(unsigned int cpu, void *data)
 {
-	counting = true;
+	cpus[cpu].counting = true;
 }
 
 static void end(unsigned int cpu, void *data)
@@ -45,31 +56,33 @@ static void end(unsigned int cpu, void *data)
 	uint64_t instructions = 0, locked = 0;
 	struct block *b;
 
-	counting = false;
-	for (b = ran; b; b = b->next) {
-		instructions += b->runs * b->instructions;
-		locked += b->runs * b->locked;
+	cpus[cpu].counting = false;
+	for (b = cpus[cpu].ran; b; b = b->on[cpu].next) {
+		instructions += b->on[cpu].runs * b->instructions;
+		locked += b->on[cpu].runs * b->locked;
 	}
+	pthread_mutex_lock(&out_lock);
 	fprintf(out, "segment %llu %llu\n", (unsigned long long)instructions,
 		(unsigned long long)locked);
-	for (b = ran; b; b = b->next) {
+	for (b = cpus[cpu].ran; b; b = b->on[cpu].next) {
 		fprintf(out, "%llx %llu %llu\n", (unsigned long long)b->address,
-			(unsigned long long)(b->runs * b->instructions),
-			(unsigned long long)(b->runs * b->locked));
-		b->runs = 0;
+			(unsigned long long)(b->on[cpu].runs * b->instructions),
+			(unsigned long long)(b->on[cpu].runs * b->locked));
+		b->on[cpu].runs = 0;
 	}
-	ran = NULL;
+	pthread_mutex_unlock(&out_lock);
+	cpus[cpu].ran = NULL;
 }
 
 static void run_block(unsigned int cpu, void *data)
 {
 	struct block *b = data;
 
-	if (!counting)
+	if (!cpus[cpu].counting)
 		return;
-	if (!b->runs++) {
-		b->next = ran;
-		ran = b;
+	if (!b->on[cpu].runs++) {
+		b->on[cpu].next = cpus[cpu].ran;
+		cpus[cpu].ran = b;
 	}
 }
 
@@ -128,9 +141,12 @@ static void finish(qemu_plugin_id_t id, void *data)
 	fclose(out);
 }
 
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc,
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
+			       const struct qemu_info *info, int argc,
 			       char **argv)
 {
+	if (info->max_vcpus > MAX_CPUS)
+		return -1;
 	if (argc != 1 || strncmp(argv[0], "out=", 4))
 		return -1;
 	out = fopen(argv[0] + 4, "w");

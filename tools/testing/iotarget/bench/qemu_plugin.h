@@ -6,6 +6,7 @@
 #ifndef _BENCH_QEMU_PLUGIN_H
 #define _BENCH_QEMU_PLUGIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,15 @@ typedef void (*tb_trans_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void (*exec_fn)(unsigned int cpu, void *data);
 typedef void (*exit_fn)(qemu_plugin_id_t id, void *data);
 enum flags { NO_REGS };
+
+struct qemu_info {
+	const char	*target_name;
+	struct {
+		int	min, cur;
+	} version;
+	bool		system_emulation;
+	int		smp_vcpus, max_vcpus;	/* of a system */
+};
 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);

@@ -2,14 +2,16 @@
 """What the benchmark's numbers mean: tables, a plot, and files for programs."""
 
 import json
+import os
 import re
 from bisect import bisect_right
 from collections import Counter
-from statistics import median_low
+from statistics import median, median_low
 
 from vm.shell import BUILD, Failure
 
 IOS = 1000                  # of a round, as in iotarget_bench.c
+ROUNDS = 8                  # likewise
 LOADS = {"read4k": "read 4 KiB", "write4k": "write 4 KiB", "write64k": "write 64 KiB",
          "uring32": "read 4 KiB, io_uring, 32 at once", "flush": "flush"}
 WAYS = {"raw": "null_blk", "remap": "remap only", "iogate": "iogate", "dm_linear": "dm-linear",
@@ -56,13 +58,16 @@ class Symbols:
 def segments(profile):
     """[(instructions, locked, {address: (instructions, locked)})] of the plugin's file."""
     found = []
-    with open(profile) as lines:
+    with open(profile or os.devnull) as lines:
         for line in lines:
             words = line.split()
             if words[0] == "segment":
                 found.append((int(words[1]), int(words[2]), {}))
             else:
-                found[-1][2][int(words[0], 16)] = (int(words[1]), int(words[2]))
+                # (there may be several blocks that begin at an address)
+                blocks, at = found[-1][2], int(words[0], 16)
+                before = blocks.get(at, (0, 0))
+                blocks[at] = (before[0] + int(words[1]), before[1] + int(words[2]))
     return found
 
 
@@ -71,7 +76,7 @@ def digest(lines, profile):
     words = [line.split() for line in lines]
     rounds = segments(profile)
     symbols = Symbols([w for w in words if w[0] == "symbol"])
-    out = {"sets": {}, "cycles": {}, "sizes": {}}
+    out = {"sets": {}, "cycles": {}, "sizes": {}, "parallel": {}, "throughput": {}}
     for w in words:
         if w[0] == "result":
             counts = [int(n) for n in w[4:]]
@@ -79,6 +84,16 @@ def digest(lines, profile):
             if len(mine) != len(counts):
                 raise Failure(f"the plugin has no profile of {' '.join(w[:4])}")
             out["sets"].setdefault(w[1], {}).setdefault(w[3], {})[w[2]] = one(counts, mine, symbols)
+        elif w[0] == "parallel":
+            many = ROUNDS * int(w[1])
+            mine, rounds = rounds[:many], rounds[many:]
+            if len(mine) != many:
+                raise Failure(f"the plugin has no profile of {' '.join(w)}")
+            out["parallel"].setdefault(w[1], {})[w[2]] = {
+                "instructions": median_low([r[0] for r in mine]) / IOS,
+                "locked": median_low([r[1] for r in mine]) / IOS}
+        elif w[0] == "throughput":
+            out["throughput"].setdefault(w[1], {})[w[2]] = [int(n) for n in w[3:]]
         elif w[0] == "cycle":
             out["cycles"][w[1]] = median_low([int(n) for n in w[2:]])
         elif w[0] == "sizes":
@@ -130,6 +145,14 @@ def parts(result):
     for name in ("gate_remap", "forward_uncounted"):
         row[name] -= raw
     return row
+
+
+def throughput(result):
+    """{processors: {way: of what null_blk alone does in the same round, the median}}."""
+    return {n: {way: round(median([mine / raw for mine, raw in zip(rates, ways["raw"])]), 3)
+                for way, rates in ways.items() if way != "raw"} |
+            {"raw_per_second": round(median(ways["raw"]))}
+            for n, ways in result["throughput"].items()}
 
 
 def known(version, result):
@@ -203,6 +226,21 @@ def of_targets(result):
     return lines
 
 
+def of_processors(result):
+    """Several at once; in other boots, whose clock is the host's."""
+    ways = [way for way in WAYS if way in ("iogate", "dm_linear", "target_own_bio")]
+    lines = ["Throughput of reads of 4 KiB, each processor one at a time, as a share of what "
+             "null_blk alone does just before or after (not judged):", ""]
+    lines += table(["processors", "null_blk, I/Os per second", *(WAYS[way] for way in ways)],
+                   [[n, number(row["raw_per_second"]), *(f"{row[way]:.2f}" for way in ways)]
+                    for n, row in throughput(result).items()])
+    lines += ["Locked instructions per I/O, the same reads:", ""]
+    lines += table(["processors", *(WAYS[way] for way in ("raw", *ways))],
+                   [[n, *(f"{row[way]['locked']:.2f}" for way in ("raw", *ways))]
+                    for n, row in result["parallel"].items()])
+    return lines
+
+
 def of_memory(result):
     return ["Bytes:", ""] + table(["", "bytes"], [[about, number(result["sizes"][name])]
                                                   for name, about in SIZES.items()])
@@ -221,7 +259,7 @@ def of_functions(result):
 
 def markdown(version, result):
     lines = [f"# {version}", ""] + per_io(workloads(result)) + of_targets(result)
-    lines += of_memory(result) + of_functions(result)
+    lines += of_processors(result) + of_memory(result) + of_functions(result)
     check = known(version, result)
     if check:
         (low, high), measured, agrees = check
@@ -272,7 +310,9 @@ def write(results):
     (BUILD / "bench.md").write_text("\n".join(lines))
     (BUILD / "bench.svg").write_text(svg(results))
     (BUILD / "bench.json").write_text(json.dumps(
-        {version: workloads(result) for version, result in results.items()}, indent=1) + "\n")
+        {version: {**workloads(result), "throughput": throughput(result),
+                   "parallel": result["parallel"]} for version, result in results.items()},
+        indent=1) + "\n")
     (BUILD / "bench-details.json").write_text(json.dumps(results, indent=1) + "\n")
     for version, result in results.items():
         print(f"\n{version}\n\n" + "\n".join(per_io(workloads(result))[:len(LOADS) + 5]))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make bench: what an I/O target and a gate cost, in instructions of the guest.
 
-One boot for each kernel, with one emulated processor whose clock is the number of
-instructions it has executed. The same bios go to a null_blk, and to it through a
+For each kernel a boot with one emulated processor whose clock is the number of
+instructions it has executed, and two with several and a clock of their own. The same bios go to a null_blk, and to it through a
 disk that only remaps, through iogate, through dm-linear, and through a target. What
 comes out is repeatable, and goes to build/bench.md, bench.svg and bench.json.
 """
@@ -25,38 +25,65 @@ from vm.shell import BUILD, Failure                         # noqa: E402
 MODULES = ("configfs", "virtio_pci", "virtio_console", "null_blk nr_devices=0", "dm-mod")
 # An instruction is a nanosecond, and when all are idle time jumps to the next timer.
 COUNTING = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off")
+THREADS = ("-accel", "tcg,thread=multi")
 
 
-def session_of(env, profile):
-    kernel = provision.kernel_of(env)
-    modules = build.modules(env.name, kernel.headers, *env.options, suite=kernel.suite)
-    modules.append(bench_build.module(env.name, kernel))
-    accel = COUNTING
-    if profile:
-        accel += ("-plugin", f"{bench_build.plugin()},out={profile}")
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """One boot: what the guest's program is to do, and in what machine."""
+    name: str
+    smp: int
+    accel: tuple
+    plugin: bool = True
+    options: str = ""
+    cmdline: str = ""
+
+
+def counts(symbols):
     # (with one processor the kernel would take its lock prefixes out)
-    boot = environments.Boot(smp=1, cmdline="noreplace-smp", accel=accel)
-    env = dataclasses.replace(env, modules=MODULES, sticks=False, disks=False)
-    return kernel, Session(env, "bench", own=modules, kernel=kernel, boot=boot, sticks=[],
-                           unloaded=("iotarget_alarm", "iotarget_test"),
-                           files={"bench": bench_build.program()}, timeout=900)
+    return (Count("bench", 1, COUNTING, options=" --symbols" if symbols else "",
+                  cmdline="noreplace-smp"),
+            Count("parallel", 2, THREADS, options=" --parallel 2"),
+            Count("throughput", 4, THREADS, plugin=False, options=" --throughput"))
+
+
+def boot(env, kernel, modules, count):
+    """The lines that the guest printed, and where the profile is."""
+    accel, profile = count.accel, None
+    if count.plugin:
+        profile = BUILD / "bench" / f"profile-{env.name}-{count.name}"
+        accel += ("-plugin", f"{bench_build.plugin()},out={profile}")
+    session = Session(dataclasses.replace(env, modules=MODULES, sticks=False, disks=False),
+                      count.name, own=modules, kernel=kernel, sticks=[], timeout=900,
+                      boot=environments.Boot(smp=count.smp, cmdline=count.cmdline, accel=accel),
+                      unloaded=("iotarget_alarm", "iotarget_test"),
+                      files={"bench": bench_build.program()})
+    outcome = session.run([Job("bench", f"/bench{count.options}", timeout=800)])
+    for problem in (*outcome.problems, *outcome.alarms):
+        raise Failure(f"{env.name}: {problem}; log: {outcome.log}")
+    lines = outcome.output["bench"]
+    if outcome.status or lines[-1:] != ["end"]:
+        raise Failure(f"{env.name}: {lines[-1] if lines else 'no answer'}; log: {outcome.log}")
+    return lines, profile
 
 
 def measure(name, symbols):
-    """One kernel: (its version, the lines that the guest printed, the profile)."""
+    """One kernel: (its version, what came out)."""
     env = environments.by_name(name)
-    profile = BUILD / "bench" / f"profile-{name}"
-    kernel, session = session_of(env, profile)
-    print(f"{name}: counting in {kernel.version} ...", flush=True)
-    began = time.monotonic()
-    outcome = session.run([Job("bench", f"/bench{' --symbols' if symbols else ''}", timeout=800)])
-    for problem in (*outcome.problems, *outcome.alarms):
-        raise Failure(f"{name}: {problem}; log: {outcome.log}")
-    lines = outcome.output["bench"]
-    if outcome.status or lines[-1:] != ["end"]:
-        raise Failure(f"{name}: {lines[-1] if lines else 'no answer'}; log: {outcome.log}")
-    print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
-    return kernel.version, lines, profile
+    kernel = provision.kernel_of(env)
+    modules = build.modules(env.name, kernel.headers, *env.options, suite=kernel.suite)
+    modules.append(bench_build.module(env.name, kernel))
+    result = {}
+    for count in counts(symbols):
+        print(f"{name}: {count.name} in {kernel.version} ...", flush=True)
+        began = time.monotonic()
+        lines, profile = boot(env, kernel, modules, count)
+        for part, found in report.digest(lines, profile).items():
+            result.setdefault(part, {}).update(found)
+        if profile:
+            os.unlink(profile)
+        print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
+    return kernel.version, result
 
 
 def main():
@@ -72,9 +99,8 @@ def main():
             env = environments.by_name(name)
             if env.kind != "qemu":
                 raise Failure(f"{name}: not a virtual machine")
-            version, lines, profile = measure(name, not options.no_profile)
-            results[version] = report.digest(lines, profile)
-            os.unlink(profile)
+            version, result = measure(name, not options.no_profile)
+            results[version] = result
         return 0 if report.write(results) else 1
     except (Failure, LookupError) as failure:
         print(failure)

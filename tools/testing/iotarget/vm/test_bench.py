@@ -21,6 +21,10 @@ def lines(ways=WAYS):
         yield f"cycle {way}-0 3000 1000 2000"
         yield f"cycle {way}-32 3000 1000 2000"
     yield "sizes " + " ".join(f"{name} 8" for name in report.SIZES)
+    for n in (1, 2):
+        for place, way in enumerate(("raw", "iogate", "dm_linear", "target_own_bio")):
+            yield f"throughput {n} {way} {1000 - 100 * place} {2000 - 200 * place} {7 ** place}"
+            yield f"parallel {n} {way}"
     yield "symbol 1000 first"
     yield "symbol 2000 rounds_raw"
 
@@ -28,7 +32,10 @@ def lines(ways=WAYS):
 def digest(text, segments=None):
     """With a profile in which each round is 100 instructions, and 1000 locks."""
     text = list(text)
-    rounds = sum(2 for line in text if line.startswith("result")) if segments is None else segments
+    rounds = sum(2 for line in text if line.startswith("result"))
+    rounds += sum(8 * int(line.split()[1]) for line in text if line.startswith("parallel"))
+    if segments is not None:
+        rounds = segments
     with tempfile.NamedTemporaryFile("w", suffix=".profile") as profile:
         profile.write("segment 100 1000\n1004 60 1000\n2000 40 0\n" * rounds)
         profile.flush()
@@ -49,6 +56,21 @@ class Report(unittest.TestCase):
     def test_profile_too_short(self):
         with self.assertRaises(report.Failure):
             digest(lines(), segments=3)
+
+    def test_blocks_of_one_address(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".profile") as profile:
+            profile.write("segment 100 3\n1004 60 1\n1004 40 2\n")
+            profile.flush()
+            self.assertEqual(report.segments(profile.name), [(100, 3, {0x1004: (100, 3)})])
+
+    def test_several_processors(self):
+        result = digest(lines())
+        self.assertEqual(result["parallel"]["2"]["iogate"], {"instructions": 0.1, "locked": 1.0})
+        self.assertEqual(report.throughput(result)["2"],
+                         {"iogate": 0.9, "dm_linear": 0.8, "target_own_bio": 0.7,
+                          "raw_per_second": 1000})
+        with self.assertRaises(report.Failure):
+            digest(lines(), segments=2 * 5 * 5 + 2 * 6)
 
     def test_known(self):
         self.assertTrue(report.known(VERSION, digest(lines()))[2])

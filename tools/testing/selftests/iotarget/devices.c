@@ -136,6 +136,8 @@ static int nullb_configure(const char *dir, const struct nullb *opts)
 		ret = put_number(dir, "cache_size", opts->cache_mb);
 	if (!ret)
 		ret = put_number(dir, "hw_queue_depth", opts->depth ?: 64);
+	if (!ret && opts->queues)
+		ret = put_number(dir, "submit_queues", opts->queues);
 	if (!ret && opts->zoned)
 		ret = put_number(dir, "zone_size", 4);
 	if (!ret && opts->zoned)

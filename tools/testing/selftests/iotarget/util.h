@@ -127,6 +127,7 @@ struct nullb {
 	unsigned int	delay_ms;	/* 0: completes inside the submission */
 	unsigned int	cache_mb;
 	unsigned int	depth;		/* 0: 64 */
+	unsigned int	queues;		/* 0: 1 */
 	bool		no_memory;	/* data goes nowhere */
 	bool		discard;
 	bool		zoned;		/* zones of 4 MiB */

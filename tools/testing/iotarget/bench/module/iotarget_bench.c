@@ -10,6 +10,8 @@
  *					with N reads at the device
  *	remap PATH			make /dev/iotbench over it; without PATH: take it away
  *	targets N PATH			open N further targets; without PATH: close them
+ *	parallel WAY N MS PATH		I/Os per second of N processors at once, for MS
+ *					milliseconds; 0: rounds, for the plugin alone
  *	sizes				of what is allocated for each I/O, target, disk
  *
  * The numbers are differences of the time stamp counter, which is the number of
@@ -26,6 +28,7 @@
 #include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -48,6 +51,8 @@
 #define OPEN_MS		10000
 #define MAX_TARGETS	4096
 #define MAX_SENT	64
+#define MAX_WORKERS	4
+#define BETWEEN_LOOKS	32		/* I/Os from one look at the time to the next */
 
 struct workload {
 	const char	*name;
@@ -68,6 +73,8 @@ struct bench {
 	struct block_device	*bdev;
 	const struct workload	*load;
 	u64			rounds[ROUNDS];
+	u64			slice_ns;	/* for how long, if not in rounds */
+	u64			rate;		/* I/Os per second in that time */
 	blk_status_t		status;		/* the last that was not 0 */
 };
 
@@ -75,6 +82,7 @@ struct way {
 	const char	*name;
 	u32		create_flags;
 	void		(*rounds)(struct bench *b);
+	void		(*slice)(struct bench *b);
 };
 
 static DEFINE_MUTEX(bench_lock);
@@ -220,6 +228,34 @@ rounds(struct bench *b, void (*one)(struct bench *b, unsigned int i))
 	}
 }
 
+/* Where an instruction is not a nanosecond: as many as there is time for. */
+static __always_inline void
+slice(struct bench *b, void (*one)(struct bench *b, unsigned int i))
+{
+	const u64 start = ktime_get_ns();
+	unsigned int i = 0;
+	u64 passed;
+
+	do {
+		do
+			one(b, i);
+		while (++i % BETWEEN_LOOKS);
+		cond_resched();
+		passed = ktime_get_ns() - start;
+	} while (passed < b->slice_ns);
+	b->rate = div64_u64((u64)i * NSEC_PER_SEC, passed);
+}
+
+static noinline void slice_raw(struct bench *b)
+{
+	slice(b, do_raw);
+}
+
+static noinline void slice_own(struct bench *b)
+{
+	slice(b, do_own);
+}
+
 #define ROUNDS_OF(_way) \
 	static noinline void rounds_ ## _way(struct bench *b) \
 	{ \
@@ -235,12 +271,12 @@ ROUNDS_OF(gate)
 ROUNDS_OF(nothing)
 
 static const struct way ways[] = {
-	{ "raw", 0, rounds_raw },
+	{ "raw", 0, rounds_raw, slice_raw },
 	{ "wait", 0, rounds_wait },
 	{ "forward", IOTARGET_CREATE_ACCOUNT_BIOS, rounds_forward },
 	{ "forward_uncounted", 0, rounds_forward },
 	{ "forget", 0, rounds_forget },
-	{ "own", 0, rounds_own },
+	{ "own", 0, rounds_own, slice_own },
 	{ "gate", 0, rounds_gate },
 	{ "nothing", 0, rounds_nothing },
 };
@@ -286,25 +322,31 @@ static ssize_t show_rounds(const struct bench *b, char *answer, size_t size)
 	int i;
 
 	if (b->status)
-		return -blk_status_to_errno(b->status) ?: -EIO;
+		return blk_status_to_errno(b->status) ?: -EIO;
 	for (i = 0; i < ROUNDS; i++)
 		len += scnprintf(answer + len, size - len, "%llu%c",
 				 b->rounds[i], i < ROUNDS - 1 ? ' ' : '\n');
 	return len;
 }
 
+static const struct way *way_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name && i < ARRAY_SIZE(ways); i++)
+		if (!strcmp(ways[i].name, name))
+			return &ways[i];
+	return NULL;
+}
+
 static ssize_t measure(char *words, char *answer, size_t size)
 {
-	const char *way_name = strsep(&words, " ");
+	const struct way *way = way_by_name(strsep(&words, " "));
 	const char *load_name = strsep(&words, " ");
-	const struct way *way = NULL;
 	struct bench b = { };
 	ssize_t ret;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(ways); i++)
-		if (!strcmp(ways[i].name, way_name))
-			way = &ways[i];
 	for (i = 0; load_name && i < ARRAY_SIZE(workloads); i++)
 		if (!strcmp(workloads[i].name, load_name))
 			b.load = &workloads[i];
@@ -316,6 +358,105 @@ static ssize_t measure(char *words, char *answer, size_t size)
 	b.bdev = iotarget_get_bdev(b.target);
 	way->rounds(&b);
 	ret = show_rounds(&b, answer, size);
+	put_device(&b.bdev->bd_device);
+	close_target(b.target);
+	return ret;
+}
+
+/* One processor's share; they go together. */
+struct worker {
+	struct bench		b;
+	const struct way	*way;
+	struct task_struct	*task;
+	struct completion	*go;
+	struct completion	done;
+};
+
+static int work(void *data)
+{
+	struct worker *w = data;
+
+	wait_for_completion(w->go);
+	if (w->b.slice_ns)
+		w->way->slice(&w->b);
+	else
+		w->way->rounds(&w->b);
+	complete(&w->done);
+	return 0;
+}
+
+static int worker_begin(struct worker *w, unsigned int cpu)
+{
+	if (!cpu_online(cpu))
+		return -EINVAL;
+	w->task = kthread_create(work, w, "iotarget_bench/%u", cpu);
+	if (IS_ERR(w->task))
+		return PTR_ERR(w->task);
+	kthread_bind(w->task, cpu);
+	get_task_struct(w->task);
+	init_completion(&w->done);
+	wake_up_process(w->task);
+	return 0;
+}
+
+static void worker_end(struct worker *w)
+{
+	wait_for_completion(&w->done);
+	kthread_stop(w->task);
+	put_task_struct(w->task);
+}
+
+/* All of them have the target, and each a copy of the rest. */
+static ssize_t run_workers(const struct bench *b, const struct way *way,
+			   unsigned int n, char *answer, size_t size)
+{
+	DECLARE_COMPLETION_ONSTACK(go);
+	blk_status_t status = 0;
+	struct worker *workers;
+	unsigned int i;
+	int ret = 0;
+	u64 rate = 0;
+
+	workers = kcalloc(n, sizeof(*workers), GFP_KERNEL);
+	if (!workers)
+		return -ENOMEM;
+	for (i = 0; i < n && !ret; i++) {
+		workers[i].b = *b;
+		workers[i].way = way;
+		workers[i].go = &go;
+		ret = worker_begin(&workers[i], i);
+	}
+	if (ret)
+		i--;
+	complete_all(&go);
+	while (i--) {
+		worker_end(&workers[i]);
+		rate += workers[i].b.rate;
+		status = workers[i].b.status ?: status;
+	}
+	kfree(workers);
+	if (ret || status)
+		return ret ?: blk_status_to_errno(status) ?: -EIO;
+	return scnprintf(answer, size, "%llu\n", rate);
+}
+
+static ssize_t parallel(char *words, char *answer, size_t size)
+{
+	const struct way *way = way_by_name(strsep(&words, " "));
+	const char *number = strsep(&words, " "), *ms = strsep(&words, " ");
+	struct bench b = { .load = &workloads[0] };
+	unsigned int n, slice_ms;
+	ssize_t ret;
+
+	if (!way || !way->slice || !words || kstrtouint(number, 0, &n) ||
+	    kstrtouint(ms, 0, &slice_ms) || !n || n > MAX_WORKERS)
+		return -EINVAL;
+	b.slice_ns = (u64)slice_ms * NSEC_PER_MSEC;
+	b.target = open_target("bench", words, way->create_flags);
+	if (IS_ERR(b.target))
+		return PTR_ERR(b.target);
+	b.bdev = iotarget_get_bdev(b.target);
+	ret = run_workers(&b, way, n, answer, size);
 	put_device(&b.bdev->bd_device);
 	close_target(b.target);
 	return ret;
@@ -502,6 +643,7 @@ static const struct {
 	ssize_t		(*run)(char *words, char *answer, size_t size);
 } commands[] = {
 	{ "measure", measure },
+	{ "parallel", parallel },
 	{ "cycle", cycle },
 	{ "remap", remap },
 	{ "targets", targets },
