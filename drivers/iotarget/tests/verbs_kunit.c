@@ -38,6 +38,12 @@ static struct {
 	bool			overtaken;
 } seen;
 
+static bool told_soon(void)
+{
+	return wait_for_completion_timeout(&seen.told,
+					   msecs_to_jiffies(FAKE_LONG_MS));
+}
+
 static int verbs_init(struct kunit *test)
 {
 	struct verbs_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -158,8 +164,7 @@ static void a_verb_lets_go_before_it_tells(struct kunit *test)
 	iotarget_hook_handler = look_at_refs;
 	verb(test, IOTARGET_CMD_PURGE, &plain);
 	/* Whoever may be in it has to be out of it. */
-	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&seen.told,
-				msecs_to_jiffies(FAKE_LONG_MS)), 0);
+	KUNIT_EXPECT_TRUE(test, told_soon());
 	KUNIT_EXPECT_TRUE(test, seen.free);
 	iotarget_hook_handler = NULL;
 }
@@ -195,8 +200,7 @@ static void no_verb_overtakes_another(struct kunit *test)
 	verb(test, IOTARGET_CMD_STOP, &plain);
 	verb(test, IOTARGET_CMD_START, &plain);
 	for (i = 0; i < 2; i++)
-		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&seen.told,
-					msecs_to_jiffies(FAKE_LONG_MS)), 0);
+		KUNIT_EXPECT_TRUE(test, told_soon());
 	KUNIT_EXPECT_FALSE(test, seen.overtaken);
 	KUNIT_EXPECT_TRUE(test, becomes(test, IOTARGET_STARTED));
 	iotarget_hook_handler = NULL;

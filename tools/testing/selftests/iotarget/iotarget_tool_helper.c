@@ -63,7 +63,7 @@ static int storm(void)
 	int fd;
 
 	for (i = 0; i < 3000; i++) {
-		fd = target_new("tool-storm", 0);
+		fd = target_new("tool-many", 0);
 		if (fd < 0)
 			return 1;
 		close(fd);
