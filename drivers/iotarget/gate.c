@@ -342,11 +342,9 @@ void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
  * iotarget_gate_put - drop a reference that passing the gates gave
  * @inst: the instance
  *
- * Whoever rarely calls it does not save registers for it.
- *
  * Context: any.
  */
-noinline void iotarget_gate_put(struct iotarget_inst *inst)
+void iotarget_gate_put(struct iotarget_inst *inst)
 {
 	percpu_ref_put(&inst->ref);
 }
