@@ -1,91 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Verbs from user space, and the stops that they make.
+ * Verbs from user space.
  *
  * A verb is a row of the table below.  Its handler checks it, answers with a
  * cookie and leaves the rest to workers: one makes the transitions of all verbs
  * in the order in which they were accepted, so that the last word counts; then
  * each verb waits by itself, and an event tells its result.
  *
- * A stop or purge made here has an owner, a reason and, unless it was told to
- * last forever, a time at which it ends.  When it ends the target goes back
- * into the state in which the first of the stops that are in force found it.
- * The target's own driver stays its master: any transition that the driver
- * makes, before or after, ends all stops of that target without a transition of
- * ours.  How do we know?  The gate counts its transitions, each stop remembers
- * the count just after the last one that control made, and the transition that
- * ends it takes place only if the count, compared under gate->lock, is still
- * the same.
+ * A verb keeps its target and the module of that target's owner as long as it
+ * runs.  The stop that it leaves, if it does, is kept in stops.c.
  *
- * A driver may stop its target here, too, if it does so for a user and for a time
- * (iotarget_stop_for()).  That is one more stop among the others, not a transition
- * of the driver's that ends them.
- *
- * A stop does not keep its target or anybody's module in memory; it knows the
- * number of the target.  A verb keeps both as long as it runs.
- *
- * Context: process.  Lock: stops_lock, a mutex; the transitions of control are
- * made with it held, so that stops and states agree, and so are the callbacks
- * of held requests that a purge fails.  They can't sleep, so they can't want it.
- *
- * Whoever holds it, or works for the end of a stop, allocates nothing: what a
- * stop needs for its end is there from its beginning.  The I/O that would free
- * memory may be what a stop holds, and an allocation as small as these are tries
- * on for ever, rather than to fail, unless it is told not to.
+ * Context: process.  Lock: iotarget_stops_lock, for the list of verbs; see
+ * stops.c.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
-#include <linux/export.h>
-#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/workqueue.h>
-#include <net/sock.h>
 
-#include "control.h"
 #include "hooks.h"
+#include "stops.h"
 
 #define MAX_VERBS		256	/* that have not ended */
-#define MAX_STOPS		8	/* in force on one target */
-
-/* For a verb: rather refused than waiting for what it would start. */
-#define VERB_GFP		(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
-
-/**
- * struct stop - a stop or purge in force
- * @node: in stops, in the order in which they were made                   (S)
- * @refs: the list, and the work while it is queued                        (A)
- * @cookie: of the verb that made it                                       (C)
- * @id: the target's                                                       (C)
- * @name: the target's                                                     (C)
- * @seen: gate->changes after the last transition that control made        (S)
- * @before: the state to go back to                                        (S)
- * @purge: it is a purge                                                   (C)
- * @driver: the target's driver made it, for a user                        (C)
- * @owner_gone: the socket was closed                                      (S)
- * @args: what the verb was told; with @args.hold, a reference of the socket (C)
- * @note: for the event that it has ended                                  (S)
- * @expire: ends it
- * @free: lets go of the socket
- */
-struct stop {
-	struct list_head		node;
-	refcount_t			refs;
-	u64				cookie;
-	u64				id;
-	char				name[IOTARGET_NAME_MAX + 1];
-	u64				seen;
-	enum iotarget_state		before;
-	bool				purge;
-	bool				driver;
-	bool				owner_gone;
-	struct iotarget_verb_args	args;
-	struct iotarget_note		*note;
-	struct delayed_work		expire;
-	struct work_struct		free;
-};
 
 /**
  * struct iotarget_verb_op - a verb that was accepted and has not ended
@@ -106,7 +44,7 @@ struct iotarget_verb_op {
 	struct iotarget			*target;
 	u64				cookie;
 	struct iotarget_verb_args	args;
-	struct stop			*stop;
+	struct iotarget_stop		*stop;
 	struct iotarget_note		*note;
 	struct iotarget_change		change;
 	struct work_struct		work;
@@ -131,335 +69,25 @@ struct verb {
 	bool		purge;
 };
 
-static DEFINE_MUTEX(stops_lock);
-static LIST_HEAD(stops);
 static LIST_HEAD(verbs_running);
-static atomic_t nr_stops, nr_verbs, nr_held;
-static atomic64_t cookies;
+static atomic_t nr_verbs;
 static struct workqueue_struct *make_wq, *wait_wq;
-
-static void reap(struct work_struct *work);
-static DECLARE_WORK(reap_work, reap);
-
-static u64 changes_of(struct iotarget *target)
-{
-	struct iotarget_gate *gate = &target->gate;
-	u64 changes;
-
-	spin_lock_irq(&gate->lock);
-	changes = gate->changes;
-	spin_unlock_irq(&gate->lock);
-	return changes;
-}
-
-/* -- stops ---------------------------------------------------------------- */
-
-static void stop_free(struct stop *stop)
-{
-	kfree(stop->note);
-	kfree(stop);
-}
-
-/* The last reference of a socket may end somebody's dump, which takes locks. */
-static void stop_free_held(struct work_struct *work)
-{
-	struct stop *stop = container_of(work, struct stop, free);
-
-	sock_put(stop->args.owner);
-	stop_free(stop);
-}
-
-static void stop_put(struct stop *stop)
-{
-	if (!refcount_dec_and_test(&stop->refs))
-		return;
-	if (!stop->args.hold) {
-		stop_free(stop);
-		return;
-	}
-	atomic_dec(&nr_held);
-	queue_work(iotarget_slow_wq, &stop->free);
-}
-
-static void stop_end_after(struct stop *stop, unsigned int ms)
-{
-	refcount_inc(&stop->refs);
-	if (mod_delayed_work(iotarget_fast_wq, &stop->expire,
-			     iotarget_jiffies(ms)))
-		stop_put(stop);
-}
-
-/* Take it out of force and tell so. */
-static void stop_remove(struct stop *stop, struct iotarget *target,
-			enum iotarget_why why)
-{
-	struct iotarget_note *note = stop->note;
-
-	lockdep_assert_held(&stops_lock);
-	note->kind = IOTARGET_EVENT_KIND_STOP_ENDED;
-	note->why = why;
-	note->id = stop->id;
-	note->cookie = stop->cookie;
-	strscpy(note->name, stop->name, sizeof(note->name));
-	note->state = target ? iotarget_get_state(target) : IOTARGET_DELETED;
-	stop->note = NULL;
-	iotarget_note_queue(note);
-	list_del_init(&stop->node);
-	atomic_dec(&nr_stops);
-	/* A work that runs already finds that it is not in the list. */
-	if (cancel_delayed_work(&stop->expire))
-		stop_put(stop);
-	stop_put(stop);
-}
-
-/* The latest of a target's stops but for this one. */
-static struct stop *other_stop(const struct stop *stop)
-{
-	struct stop *s;
-
-	lockdep_assert_held(&stops_lock);
-	list_for_each_entry_reverse(s, &stops, node) {
-		if (s != stop && s->id == stop->id)
-			return s;
-	}
-	return NULL;
-}
-
-/* Back to what was before, unless the driver has decided otherwise. */
-static enum iotarget_why restore(struct stop *stop, struct iotarget *target,
-				 enum iotarget_why why)
-{
-	const struct iotarget_by by = {
-		.cookie = stop->cookie,
-		.unchanged = stop->seen,
-	};
-	struct stop *other = other_stop(stop);
-	enum iotarget_state wanted = stop->before;
-	struct iotarget_change change;
-	enum iotarget_event event;
-	struct stop *s;
-
-	if (other)
-		wanted = other->purge ? IOTARGET_PURGED : IOTARGET_STOPPED;
-	if (changes_of(target) != stop->seen)
-		return IOTARGET_WHY_OVERRIDDEN;
-	event = iotarget_event_to(iotarget_get_state(target), wanted);
-	if (event == IOTARGET_NR_EVENTS)
-		return why;
-	if (iotarget_control_event(target, event, &by, &change))
-		return IOTARGET_WHY_OVERRIDDEN;
-	iotarget_change_put(&change);
-	list_for_each_entry(s, &stops, node) {
-		if (s->id == stop->id && s->seen == stop->seen)
-			s->seen = s == stop ? s->seen : change.changes;
-	}
-	return why;
-}
-
-static void stop_end(struct stop *stop, enum iotarget_why why)
-{
-	struct iotarget *target = iotarget_registry_find(stop->id);
-
-	lockdep_assert_held(&stops_lock);
-	if (!target || iotarget_get_state(target) == IOTARGET_DELETED)
-		why = IOTARGET_WHY_GONE;
-	else
-		why = restore(stop, target, why);
-	stop_remove(stop, target, why);
-	if (target)
-		iotarget_gate_unpin(target);
-}
-
-static void stop_expire(struct work_struct *work)
-{
-	struct stop *stop = container_of(to_delayed_work(work), struct stop,
-					 expire);
-
-	mutex_lock(&stops_lock);
-	if (!list_empty(&stop->node)) {
-		/* Who wrote a word into a file does not listen for events. */
-		if (stop->driver)
-			pr_notice("iotarget: %s: its stop has expired\n",
-				  stop->name);
-		stop_end(stop, stop->owner_gone ? IOTARGET_WHY_OWNER_GONE :
-						  IOTARGET_WHY_EXPIRED);
-	}
-	mutex_unlock(&stops_lock);
-	stop_put(stop);
-}
-
-/* Drivers have changed states: which stops are not in force any more? */
-static void reap(struct work_struct *work)
-{
-	struct iotarget *target;
-	struct stop *stop, *next;
-
-	mutex_lock(&stops_lock);
-	list_for_each_entry_safe(stop, next, &stops, node) {
-		target = iotarget_registry_find(stop->id);
-		if (!target || iotarget_get_state(target) == IOTARGET_DELETED)
-			stop_remove(stop, target, IOTARGET_WHY_GONE);
-		else if (changes_of(target) != stop->seen)
-			stop_remove(stop, target, IOTARGET_WHY_OVERRIDDEN);
-		if (target)
-			iotarget_gate_unpin(target);
-	}
-	mutex_unlock(&stops_lock);
-}
-
-/**
- * iotarget_control_overridden - a driver has changed the state of a target
- *
- * Context: any, under gate->lock, too.
- */
-void iotarget_control_overridden(void)
-{
-	if (unlikely(atomic_read(&nr_stops)))
-		queue_work(iotarget_fast_wq, &reap_work);
-}
-
-/*
- * Its number alone does not say which socket it was: that is free before those
- * are told who ask for it, so that it may be another's by now.
- */
-static bool lost_owner(const struct stop *stop, u32 portid)
-{
-	return stop->args.hold && stop->args.portid == portid &&
-	       sock_flag(stop->args.owner, SOCK_DEAD);
-}
-
-/**
- * iotarget_control_owner_gone - a socket was closed
- * @portid: its number
- *
- * Context: process; sleeps.
- */
-void iotarget_control_owner_gone(u32 portid)
-{
-	struct iotarget_verb_op *op;
-	struct stop *stop;
-
-	if (!atomic_read(&nr_held))
-		return;
-	mutex_lock(&stops_lock);
-	list_for_each_entry(op, &verbs_running, node) {
-		if (op->stop && lost_owner(op->stop, portid))
-			op->stop->owner_gone = true;
-	}
-	list_for_each_entry(stop, &stops, node) {
-		if (!lost_owner(stop, portid))
-			continue;
-		stop->owner_gone = true;
-		stop_end_after(stop, 0);
-	}
-	mutex_unlock(&stops_lock);
-}
-
-/**
- * iotarget_stops_each - look at a target's stops that are in force
- * @target: the target
- * @each: called for each, with a mutex held; a result that isn't 0 ends it
- * @context: for @each
- *
- * Context: process; sleeps.
- * Return: the last result of @each, or 0.
- */
-int iotarget_stops_each(struct iotarget *target,
-			int (*each)(void *context,
-				    const struct iotarget_stop_info *info),
-			void *context)
-{
-	struct iotarget_stop_info info;
-	unsigned long expires;
-	struct stop *stop;
-	int ret = 0;
-	u64 changes;
-
-	if (!atomic_read(&nr_stops))
-		return 0;
-	mutex_lock(&stops_lock);
-	changes = changes_of(target);
-	list_for_each_entry(stop, &stops, node) {
-		if (stop->id != target->id || stop->seen != changes)
-			continue;
-		info.cookie = stop->cookie;
-		info.purge = stop->purge;
-		info.args = &stop->args;
-		expires = READ_ONCE(stop->expire.timer.expires);
-		info.left_ms = time_before(jiffies, expires) ?
-			jiffies_to_msecs(expires - jiffies) : 0;
-		ret = each(context, &info);
-		if (ret)
-			break;
-	}
-	mutex_unlock(&stops_lock);
-	return ret;
-}
-
-/* -- verbs ---------------------------------------------------------------- */
 
 static enum iotarget_event event_of(const struct iotarget_verb_op *op)
 {
 	return op->verb->events[op->args.action];
 }
 
-/*
- * The stop is in force.  Those that were, and that no driver has ended, go on:
- * the new one will restore what the first of them found.
- */
-static void enforce(struct stop *stop, struct iotarget *target,
-		    const struct iotarget_change *change)
-{
-	struct stop *s, *next;
-
-	lockdep_assert_held(&stops_lock);
-	stop->before = iotarget_word_state(change->before);
-	list_for_each_entry_safe(s, next, &stops, node) {
-		if (s->id != stop->id)
-			continue;
-		if (s->seen + 1 != change->changes) {
-			stop_remove(s, target, IOTARGET_WHY_OVERRIDDEN);
-			continue;
-		}
-		s->seen = change->changes;
-		stop->before = s->before;
-	}
-	stop->seen = change->changes;
-	list_add_tail(&stop->node, &stops);
-	atomic_inc(&nr_stops);
-	if (stop->args.expires_ms)
-		stop_end_after(stop, stop->args.expires_ms);
-}
-
-/* The driver's new one takes the place of its old one. */
-static bool too_many(const struct iotarget *target, bool driver)
-{
-	unsigned int n = 0;
-	struct stop *stop;
-
-	list_for_each_entry(stop, &stops, node)
-		n += stop->id == target->id && !(driver && stop->driver);
-	return n >= MAX_STOPS;
-}
-
 static int make_stop(struct iotarget_verb_op *op)
 {
-	const struct iotarget_by by = { .cookie = op->cookie };
 	int ret;
 
-	mutex_lock(&stops_lock);
-	if (op->stop->owner_gone)
-		ret = -ECANCELED;
-	else if (too_many(op->target, false))
-		ret = -EUSERS;
-	else
-		ret = iotarget_control_event(op->target, event_of(op), &by,
-					     &op->change);
-	if (!ret) {
-		enforce(op->stop, op->target, &op->change);
+	mutex_lock(&iotarget_stops_lock);
+	ret = iotarget_stop_enforce(op->stop, op->target, event_of(op),
+				    &op->change);
+	if (!ret)
 		op->stop = NULL;
-	}
-	mutex_unlock(&stops_lock);
+	mutex_unlock(&iotarget_stops_lock);
 	/* The driver may have come between, unseen as there was no stop. */
 	iotarget_control_overridden();
 	return ret;
@@ -475,20 +103,14 @@ static int wait_stop(struct iotarget_verb_op *op,
 static int make_start(struct iotarget_verb_op *op)
 {
 	const struct iotarget_by by = { .cookie = op->cookie };
-	struct stop *stop, *next;
 	int ret;
 
-	mutex_lock(&stops_lock);
+	mutex_lock(&iotarget_stops_lock);
 	ret = iotarget_control_event(op->target, event_of(op), &by,
 				     &op->change);
-	if (!ret) {
-		list_for_each_entry_safe(stop, next, &stops, node) {
-			if (stop->id == op->target->id)
-				stop_remove(stop, op->target,
-					    IOTARGET_WHY_STARTED);
-		}
-	}
-	mutex_unlock(&stops_lock);
+	if (!ret)
+		iotarget_stops_end(op->target, IOTARGET_WHY_STARTED);
+	mutex_unlock(&iotarget_stops_lock);
 	return ret;
 }
 
@@ -579,7 +201,7 @@ const char *iotarget_verb_error(int error)
 static void op_free(struct iotarget_verb_op *op)
 {
 	if (op->stop)
-		stop_put(op->stop);
+		iotarget_stop_put(op->stop);
 	kfree(op->note);
 	iotarget_gate_unpin(op->target);
 	kfree(op);
@@ -588,9 +210,9 @@ static void op_free(struct iotarget_verb_op *op)
 
 static void op_unlist(struct iotarget_verb_op *op)
 {
-	mutex_lock(&stops_lock);
+	mutex_lock(&iotarget_stops_lock);
 	list_del(&op->node);
-	mutex_unlock(&stops_lock);
+	mutex_unlock(&iotarget_stops_lock);
 }
 
 static void op_end(struct iotarget_verb_op *op, int error)
@@ -637,33 +259,6 @@ static void op_make(struct work_struct *work)
 		queue_work(wait_wq, &op->wait);
 }
 
-static struct stop *stop_alloc(const struct iotarget *target, u64 cookie,
-			       const struct iotarget_verb_args *args)
-{
-	struct stop *stop = kzalloc(sizeof(*stop), VERB_GFP);
-
-	if (!stop)
-		return NULL;
-	stop->note = iotarget_note_alloc(VERB_GFP);
-	if (!stop->note) {
-		kfree(stop);
-		return NULL;
-	}
-	INIT_LIST_HEAD(&stop->node);
-	INIT_DELAYED_WORK(&stop->expire, stop_expire);
-	INIT_WORK(&stop->free, stop_free_held);
-	refcount_set(&stop->refs, 1);
-	stop->cookie = cookie;
-	stop->id = target->id;
-	strscpy(stop->name, target->name, sizeof(stop->name));
-	stop->args = *args;
-	if (stop->args.hold) {
-		sock_hold(stop->args.owner);
-		atomic_inc(&nr_held);
-	}
-	return stop;
-}
-
 /**
  * iotarget_verb_begin - accept a verb, or refuse it
  * @cmd: the verb
@@ -691,7 +286,7 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 		ret = -EUSERS;
 	if (ret)
 		goto refuse;
-	op = kzalloc(sizeof(*op), VERB_GFP);
+	op = kzalloc(sizeof(*op), IOTARGET_VERB_GFP);
 	if (!op) {
 		atomic_dec(&nr_verbs);
 		ret = -ENOMEM;
@@ -700,27 +295,27 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 	INIT_WORK(&op->work, op_make);
 	INIT_WORK(&op->wait, op_wait);
 	op->verb = verb;
-	op->cookie = atomic64_inc_return(&cookies);
+	op->cookie = iotarget_stop_cookie();
 	op->args = *a;
 	op->target = target;
-	op->note = iotarget_note_alloc(VERB_GFP);
+	op->note = iotarget_note_alloc(IOTARGET_VERB_GFP);
 	if (verb->stops)
-		op->stop = stop_alloc(target, op->cookie, a);
+		op->stop = iotarget_stop_alloc(target, op->cookie, a);
 	if (op->stop)
 		op->stop->purge = verb->purge;
 	if (!op->note || (verb->stops && !op->stop)) {
 		ret = -ENOMEM;
 		goto free_op;
 	}
-	mutex_lock(&stops_lock);
+	mutex_lock(&iotarget_stops_lock);
 	list_add_tail(&op->node, &verbs_running);
-	mutex_unlock(&stops_lock);
+	mutex_unlock(&iotarget_stops_lock);
 	return op;
 
 free_op:
 	/* The caller keeps the target. */
 	if (op->stop)
-		stop_put(op->stop);
+		iotarget_stop_put(op->stop);
 	kfree(op->note);
 	kfree(op);
 	atomic_dec(&nr_verbs);
@@ -764,90 +359,26 @@ void iotarget_verb_abort(struct iotarget_verb_op *op)
 	op_free(op);
 }
 
-/* -- stops that a driver makes for a user ---------------------------------- */
-
-/* What the driver wants when this ends is a started target, whoever else stops it. */
-static int make_stop_for(struct stop *stop, struct iotarget *target)
-{
-	const struct iotarget_by by = { .cookie = stop->cookie };
-	struct iotarget_change change;
-	struct stop *s, *next;
-	int ret;
-
-	lockdep_assert_held(&stops_lock);
-	if (too_many(target, true))
-		return -EUSERS;
-	ret = iotarget_control_event(target, IOTARGET_EV_STOP_LEAVE, &by,
-				     &change);
-	if (ret)
-		return ret;
-	enforce(stop, target, &change);
-	iotarget_change_put(&change);
-	list_for_each_entry_safe(s, next, &stops, node) {
-		if (s->id != stop->id)
-			continue;
-		s->before = IOTARGET_STARTED;
-		if (s->driver && s != stop)
-			stop_remove(s, target, IOTARGET_WHY_OVERRIDDEN);
-	}
-	return 0;
-}
-
 /**
- * iotarget_stop_for - hold what comes, for a time
- * @target: the target
- * @expires_ms: how long, or %IOTARGET_WAIT_FOREVER
- * @reason: for those who find it stopped
+ * iotarget_control_owner_gone - a socket was closed
+ * @portid: its number
  *
- * For drivers whose users may stop the target.  What is sent comes back by itself.
- * The process that calls is shown as the stop's owner.  Another call makes another
- * stop in its place.  When it ends, the target is started; while it is stopped or
- * purged from user space as well (control.rst), that goes on, and then it is started.
- * Any other transition that the driver makes ends it early, and so does a start from
- * user space.  There is no such call without CONFIG_NET.
- *
- * Extension.
- *
- * Context: process; sleeps for memory only, without I/O.
- * Return: 0; refused with -ESHUTDOWN when closed or deleted, -EBUSY while it is
- * being opened, -EUSERS when it is stopped from user space 8 times already,
- * -ENOMEM, -EINVAL, -EWOULDBLOCK.
+ * Context: process; sleeps.
  */
-int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
-		      const char *reason)
+void iotarget_control_owner_gone(u32 portid)
 {
-	struct iotarget_verb_args args = {
-		.expires_ms = expires_ms == IOTARGET_WAIT_FOREVER ? 0 :
-								    expires_ms,
-		.pid = task_tgid_nr(current),
-	};
-	struct stop *stop;
-	int ret;
+	struct iotarget_verb_op *op;
 
-	if (!target || !expires_ms || !reason)
-		return -EINVAL;
-	ret = iotarget_may_wait(target, expires_ms);
-	if (ret)
-		return ret;
-	get_task_comm(args.comm, current);
-	strscpy(args.reason, reason, sizeof(args.reason));
-	stop = stop_alloc(target, atomic64_inc_return(&cookies), &args);
-	if (!stop)
-		return -ENOMEM;
-	stop->driver = true;
-	mutex_lock(&stops_lock);
-	ret = make_stop_for(stop, target);
-	mutex_unlock(&stops_lock);
-	if (ret) {
-		iotarget_warn(target, "stop refused: error %d\n", ret);
-		stop_put(stop);
-		return ret;
+	if (!iotarget_stops_held())
+		return;
+	mutex_lock(&iotarget_stops_lock);
+	list_for_each_entry(op, &verbs_running, node) {
+		if (op->stop && iotarget_stop_lost_owner(op->stop, portid))
+			op->stop->owner_gone = true;
 	}
-	/* A transition of the driver's may have come between, as in make_stop(). */
-	iotarget_control_overridden();
-	return 0;
+	iotarget_stops_owner_gone(portid);
+	mutex_unlock(&iotarget_stops_lock);
 }
-EXPORT_SYMBOL_GPL(iotarget_stop_for);
 
 /**
  * iotarget_control_init - begin to listen
@@ -885,15 +416,9 @@ destroy_make:
  */
 void iotarget_control_exit(void)
 {
-	struct stop *stop, *next;
-
 	/* In this order: no new verbs and events, no new stops, no works. */
 	iotarget_nl_exit();
 	destroy_workqueue(make_wq);
 	destroy_workqueue(wait_wq);
-	mutex_lock(&stops_lock);
-	list_for_each_entry_safe(stop, next, &stops, node)
-		stop_remove(stop, NULL, IOTARGET_WHY_GONE);
-	mutex_unlock(&stops_lock);
-	cancel_work_sync(&reap_work);
+	iotarget_stops_exit();
 }

@@ -4,7 +4,8 @@
  * calls is in internal.h.
  *
  *   netlink.c	the family: messages in and out, nothing else
- *   control.c	verbs and the stops that they make
+ *   control.c	verbs
+ *   stops.c	the stops that they make, and drivers for users
  *   notify.c	events on their way to netlink.c
  *   registry.c	which targets there are
  */
@@ -108,6 +109,8 @@ bool iotarget_verb_stops(u8 cmd);
 bool iotarget_verb_has_action(u8 cmd, u8 action);
 const char *iotarget_verb_error(int error);
 void iotarget_control_owner_gone(u32 portid);
+
+/* stops.c */
 int iotarget_stops_each(struct iotarget *target,
 			int (*each)(void *context,
 				    const struct iotarget_stop_info *info),

@@ -12,7 +12,7 @@
  *   s_umount, bd_fsfreeze_mutex	of a file system above
  *   device locks, class mutex		removal hooks come with these held
  *   bd_holder_lock, cb_lock		requests of netlink come with cb_lock
- * * stops_lock (mutex, control.c)	held over the transitions of control and
+ * * iotarget_stops_lock (mutex, stops.c)	held over the transitions of control and
  *					the callbacks of what a purge fails
  * * the registry's xarray lock		held for look-ups only
  * * lowers_lock (mutex, lower.c)	held over an allocation, nothing else
@@ -514,7 +514,7 @@ void iotarget_lower_identify(struct block_device *bdev,
 enum iotarget_outcome iotarget_block_outcome(blk_status_t status);
 extern const struct iotarget_backend_ops iotarget_block_ops;
 
-/* control.c, notify.c, registry.c: what the core calls in them */
+/* stops.c, control.c, notify.c, registry.c: what the core calls in them */
 #if IS_ENABLED(CONFIG_NET)
 int iotarget_registry_add(struct iotarget *target);
 void iotarget_registry_remove(struct iotarget *target);
