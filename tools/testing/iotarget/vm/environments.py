@@ -110,7 +110,7 @@ MODULES = (
     "libcomposite",
     "usb_f_mass_storage",
 )
-STOCK_MODULES = ("crc32c_generic", *MODULES)    # ext4 asks for it by its algorithm's name
+STOCK_MODULES = ("crc32c_generic", *MODULES, "xfs")    # ext4 asks for it by its algorithm's name
 DEBUG_MODULES = ("crc32c_generic", "kunit enable=1", *MODULES)
 # That kernel has no USB, less of the device mapper and no driver for what can be
 # plugged in: tests say that they are skipped.
@@ -119,8 +119,10 @@ NOT_IN_KCSAN = ("dm-flakey", "xhci-pci", "usb-storage", "uas", "nvme", "virtio_b
 KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 
 # That takes a while, and shows nothing that the other programs don't, but for data.
-NO_FIO = (("iotarget_fio", "a minute in a stock kernel"),)
-FIO = (("iotarget_fio", "fio"),)
+LONG = (("iotarget_fio", "a minute in a stock kernel"),
+        ("iotarget_mkfs", "another minute there"))
+TOOLS = (("iotarget_fio", "fio"),
+         *(("iotarget_mkfs", t) for t in ("mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair")))
 
 # Slab caches of the same size are one unless told otherwise: ours must be told apart.
 # And on a busy host the kernel would find the TSC unstable and change its clock, which
@@ -164,7 +166,7 @@ ENVIRONMENTS = (
         timeout=1200,
         kernel=r"6\.12\.\d+\+deb12-amd64",
         modules=STOCK_MODULES,
-        tools=FIO,
+        tools=TOOLS,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -177,7 +179,7 @@ ENVIRONMENTS = (
         timeout=1200,
         kernel=r"6\.1\.0-\d+-amd64",
         modules=STOCK_MODULES,
-        tools=FIO,
+        tools=TOOLS,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -190,8 +192,8 @@ ENVIRONMENTS = (
         timeout=1200,
         suite="trixie",
         kernel=r"7\.\d+(\.\d+)?\+deb13-amd64",
-        modules=MODULES,
-        tools=FIO,
+        modules=(*MODULES, "xfs"),
+        tools=TOOLS,
         boots=BOOTS,
         cycles=60,
         full=(("cycles", 200),),
@@ -208,7 +210,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=DEBUG_MODULES,
-        left_out=NO_FIO,
+        left_out=LONG,
         boots=DEBUG_BOOTS,
         bound_ms=2100,
         slowness=4,
@@ -237,7 +239,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=KCSAN_MODULES,
-        left_out=NO_FIO,
+        left_out=LONG,
         boots=DEBUG_BOOTS,
         sticks=False,
         disks=False,

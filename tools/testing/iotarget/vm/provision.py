@@ -32,7 +32,13 @@ TOOLS = {
 
 
 # Programs that some test programs run in a guest: the same.
-GUEST_TOOLS = {"fio": "fio"}
+GUEST_TOOLS = {
+    "fio": "fio",
+    "mkfs.ext4": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",
+    "xfs_repair": "xfsprogs",
+}
 
 
 @dataclass(frozen=True)

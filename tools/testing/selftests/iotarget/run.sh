@@ -115,7 +115,7 @@ if [ $# -eq 0 ]; then
 		iotarget_state iotarget_wait iotarget_request iotarget_timeout \
 		iotarget_module iotarget_load_smp4 iotarget_iogate \
 		iotarget_iogate_stack iotarget_iogate_fs iotarget_iogate_faults \
-		iotarget_ioflush iotarget_fio \
+		iotarget_ioflush iotarget_fio iotarget_mkfs \
 		iotarget_faulty iotarget_faulty_scsi iotarget_faulty_gadget
 	[ -z "$device" ] || set -- iotarget_device "$@"
 fi
