@@ -54,7 +54,7 @@ static int negative_create(u32 number)
 		params.name = "nega/tive";
 		break;
 	case IOTARGET_TEST_NEG_CREATE_FLAGS:
-		params.flags = 1;
+		params.flags = BIT(30);
 		break;
 	case IOTARGET_TEST_NEG_CREATE_RESERVED:
 		params.reserved[ARRAY_SIZE(params.reserved) - 1] = 1;
