@@ -217,7 +217,7 @@ ENVIRONMENTS = (
         cycles=20,
         race_share=7,
         patient=True,
-        full=(("race_share", 1), ("plug_rounds", 60)),
+        full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8)),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
         # the slot is taken for the rest of the boot.
         without_disks=("nvme1",),
