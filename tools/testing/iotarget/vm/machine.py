@@ -92,8 +92,7 @@ class Machine:
             self.host = HostPort(self, ours["host"], self.actions)
         except QmpError as err:
             self.__exit__()
-            raise Failure(f"QEMU does not start: {err}\n"
-                          f"{(self.directory / 'qemu.log').read_text(errors='replace')}") from err
+            raise Failure("\n".join([f"QEMU does not start: {err}", *self.complaints()])) from err
         self._thread("output", self._read_output, ours["output"])
         return self
 
@@ -132,6 +131,10 @@ class Machine:
                                                             errors="replace") as stream:
             for line in stream:
                 self.on_line(line.rstrip("\r\n"))
+
+    def complaints(self):
+        """What QEMU itself had to say."""
+        return (self.directory / "qemu.log").read_text(errors="replace").splitlines()
 
     def log_lines(self):
         """The kernel log as it came over the serial line."""

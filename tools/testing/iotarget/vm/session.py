@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 
 from . import alarms, build, initramfs, provision
 from .machine import EXIT_DONE, Machine
-from .shell import BUILD, LOGS, fresh
+from .shell import BUILD, LOGS, fresh, say
 from .stick import default_stick
 
 # Modules that no boot loads by itself.
 ON_DEMAND = ("iotarget_alarm", "iotarget_example", "ioflush")
+
+
+HELLO = "iotarget-guest: init"          # what the guest's init says first
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Outcome:
     boot_seconds: float = 0.0
     seconds: float = 0.0
     log: str = ""
+    end: list = field(default_factory=list)             # the last lines of the kernel's log
+    unborn: bool = False    # the kernel died before it ran init
     status: int = 1         # the first status that is not 0, or 1 if the boot failed
 
 
@@ -70,10 +75,29 @@ class Session:
 
     def run(self, jobs, on_line=None, on_event=None):
         """Boot, do the jobs, switch off. `on_line(job, line)` hears the jobs live,
-        `on_event(words)` the guest's own messages."""
-        self.outcome = outcome = Outcome()
+        `on_event(words)` the guest's own messages.
+
+        A kernel that dies before it has started init, and so before it has seen
+        anything of ours, tells of the emulator: that boot is shown and repeated once."""
         self.on_line = on_line or (lambda job, line: None)
         self.on_event = on_event or (lambda words: None)
+        outcome = self._boot(jobs)
+        self._complain(outcome)
+        if outcome.unborn:
+            say(f"  {self.env.name}: that boot is repeated")
+            outcome = self._boot(jobs)
+            self._complain(outcome)
+        return outcome
+
+    def _complain(self, outcome):
+        """Why, before the many failures that follow from it."""
+        for problem in outcome.problems:
+            say(f"  {self.env.name}: {problem}")
+        for line in outcome.end if outcome.problems else ():
+            say("       " + line)
+
+    def _boot(self, jobs):
+        self.outcome = outcome = Outcome()
         self.current = None
         self.done = None
         self.ready = False
@@ -150,6 +174,10 @@ class Session:
             if outcome.statuses.get(job.name) == 137:
                 outcome.problems.append(f"{job.name}: killed after {job.timeout} s")
         outcome.problems += machine.host.failures if machine.host else []
+        outcome.end = lines[-30:]
+        outcome.unborn = bool(outcome.problems) and not any(HELLO in line for line in lines)
+        if status != EXIT_DONE:
+            outcome.end += machine.complaints()
         if self.done is not None and not outcome.problems:
             outcome.status = self.done
         else:
