@@ -484,6 +484,39 @@ long device_sysfs(const char *path, const char *attr)
 	return sysfs_number(file);
 }
 
+bool device_stat(const char *path, unsigned long long stat[NR_STATS])
+{
+	char file[256];
+	unsigned int i;
+	FILE *f;
+
+	snprintf(file, sizeof(file), "/sys/block/%s/stat", path + 5);
+	f = fopen(file, "re");
+	for (i = 0; f && i < NR_STATS; i++)
+		if (fscanf(f, "%llu", &stat[i]) != 1)
+			break;
+	if (f)
+		fclose(f);
+	return i == NR_STATS;
+}
+
+/* Can somebody else claim it?  What held it may be a moment on its way out. */
+bool device_becomes_free(const char *path)
+{
+	uint64_t until = now_ms() + LONG_MS;
+	int fd;
+
+	do {
+		fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		sleep_ms(10);
+	} while (now_ms() < until);
+	return false;
+}
+
 static int64_t walk(const char *path, uint64_t pos, uint64_t len,
 		    uint64_t seed, bool fill)
 {

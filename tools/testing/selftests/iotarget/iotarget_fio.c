@@ -189,27 +189,14 @@ TEST_F_TIMEOUT(fio, over_null_blk, 120)
 	try_device(_metadata, self->lower);
 }
 
-static void try_plugged(struct __test_metadata *_metadata, const char *id)
-{
-	const char *why = host_has(id);
-	struct plugged disk;
-
-	if (why)
-		SKIP(return, "%s", why);
-	ASSERT_EQ(0, disk_plug(&disk, id));
-	try_device(_metadata, disk.path);
-	EXPECT_EQ(0, disk_pull(&disk));
-	EXPECT_EQ(0, disk_wait_gone(&disk, GONE_MS));
-}
-
 TEST_F_TIMEOUT(fio, over_a_usb_stick, 120)
 {
-	try_plugged(_metadata, "usb1");
+	try_plugged(_metadata, try_device, "usb1");
 }
 
 TEST_F_TIMEOUT(fio, over_nvme, 120)
 {
-	try_plugged(_metadata, "nvme0");
+	try_plugged(_metadata, try_device, "nvme0");
 }
 
 TEST_HARNESS_MAIN

@@ -5,7 +5,6 @@
  */
 #include "faulty.h"
 #include "fixture.h"
-#include "host.h"
 
 #define NODE		"/dev/ioflush"
 #define PARAMETER	"/sys/module/ioflush/parameters/device"
@@ -15,7 +14,6 @@
 #define DISK		(64 * MIB)
 #define DM		"iott_flush"
 #define FLUSHED_MS	5000		/* a second, and what a slow kernel adds */
-#define FLUSHES		16		/* the field of stat */
 
 static const struct nullb cached = {
 	.name = "iott_flush", .size_mb = 64, .cache_mb = 8,
@@ -37,20 +35,9 @@ static int device_is(const char *path)
 
 static long flushes(const char *path)
 {
-	char stat[64];
-	long value = -1;
-	FILE *f;
-	int i;
+	unsigned long long stat[NR_STATS];
 
-	snprintf(stat, sizeof(stat), "/sys/block/%s/stat", path + 5);
-	f = fopen(stat, "re");
-	if (!f)
-		return -1;
-	for (i = 0; i < FLUSHES; i++)
-		if (fscanf(f, "%ld", &value) != 1)
-			value = -1;
-	fclose(f);
-	return value;
+	return device_stat(path, stat) ? (long)stat[STAT_FLUSHES] : -1;
 }
 
 static bool flushed_since(const char *path, long before, unsigned int ms)

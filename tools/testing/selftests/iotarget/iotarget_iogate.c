@@ -62,23 +62,6 @@ static int direct(const char *path)
 	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 }
 
-/* Can somebody else claim it?  What held it may be a moment on its way out. */
-static bool becomes_free(const char *path)
-{
-	uint64_t until = now_ms() + LONG_MS;
-	int fd;
-
-	do {
-		fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
-		if (fd >= 0) {
-			close(fd);
-			return true;
-		}
-		sleep_ms(10);
-	} while (now_ms() < until);
-	return false;
-}
-
 static bool link_between(const char *from, const char *kind, const char *to)
 {
 	char path[512];
@@ -110,14 +93,14 @@ TEST_F(gate, f01_made_and_removed)
 	EXPECT_EQ(0, gate_off(GATE));
 	EXPECT_TRUE(node_goes(self->path, LONG_MS));
 	EXPECT_TRUE(gate_is(GATE, "off"));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 	EXPECT_FALSE(link_between(self->lower, "holders", self->path));
 	EXPECT_EQ(0, gate_set(GATE, "power", "0"));
 	/* And again. */
 	EXPECT_EQ(0, gate_set(GATE, "power", "1"));
 	EXPECT_TRUE(gate_is(GATE, "started"));
 	EXPECT_EQ(0, gate_remove(GATE));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 }
 
 TEST_F(gate, data_is_that_of_the_device)
@@ -167,7 +150,7 @@ TEST_F(gate, f15_removed_by_force_while_open)
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, gate_remove(GATE));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 	/* A dead disk has no size: reading finds the end. */
 	EXPECT_GE(0, pread(fd, self->data, BLOCK, 0));
 	EXPECT_GT(0, pwrite(fd, self->data, BLOCK, 0));
@@ -398,7 +381,7 @@ TEST_F(gate, removed_by_force_while_stopped)
 	EXPECT_EQ(NR, aio_reap(&self->aio, NR, LONG_MS, result));
 	for (i = 0; i < NR; i++)
 		EXPECT_EQ(-ENODEV, result[i]);
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 	close(fd);
 }
 
@@ -420,7 +403,7 @@ TEST_F(gate, removed_by_force_while_the_device_is_busy)
 	/* It was sent, and is answered. */
 	EXPECT_EQ(1, aio_reap(&self->aio, 1, LONG_MS, &result));
 	EXPECT_EQ(BLOCK, result);
-	EXPECT_TRUE(becomes_free(slow));
+	EXPECT_TRUE(device_becomes_free(slow));
 	close(fd);
 }
 
@@ -627,7 +610,7 @@ TEST_F(gate, a_zoned_device)
 	EXPECT_EQ(-EOPNOTSUPP, tried(lower));
 	EXPECT_EQ(1, log_count(log, "iogate", "is zoned"));
 	close(log);
-	EXPECT_TRUE(becomes_free(lower));
+	EXPECT_TRUE(device_becomes_free(lower));
 	EXPECT_EQ(0, nullb_remove(zones.name));
 }
 
@@ -897,7 +880,7 @@ TEST_F(gate, partitions_when_the_device_takes_its_time)
 	EXPECT_EQ(0, gate_remove(OTHER));
 	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
 	EXPECT_TRUE(node_goes(upper, LONG_MS));
-	EXPECT_TRUE(becomes_free(self->path));
+	EXPECT_TRUE(device_becomes_free(self->path));
 	EXPECT_EQ(0, device_fill(self->path, 0, MIB, SEED));
 }
 
@@ -916,7 +899,7 @@ TEST_F(gate, power_on_when_the_device_does_not_open)
 	EXPECT_TRUE(gate_is(THIRD, "off"));
 	ASSERT_EQ(0, gate_set(GATE, "state", "start"));
 	/* What was opened too late is closed again. */
-	EXPECT_TRUE(becomes_free(upper));
+	EXPECT_TRUE(device_becomes_free(upper));
 	EXPECT_EQ(0, gate_set(THIRD, "power", "1"));
 	EXPECT_EQ(3, gate_number(THIRD, "depth"));
 	EXPECT_EQ(0, gate_off(THIRD));

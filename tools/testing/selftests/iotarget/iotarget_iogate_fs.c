@@ -167,21 +167,6 @@ static bool over_in_time(const struct job *job)
 	return is_over(job);
 }
 
-static bool becomes_free(const char *path)
-{
-	uint64_t until = now_ms() + LONG_MS;
-	int fd;
-
-	do {
-		fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
-		if (fd >= 0)
-			close(fd);
-		else
-			sleep_ms(10);
-	} while (fd < 0 && now_ms() < until);
-	return fd >= 0;
-}
-
 /* -- each of the three ------------------------------------------------------- */
 
 TEST_F(fs, waits_for_the_start)
@@ -216,7 +201,7 @@ TEST_F(fs, then_the_gate_goes)
 	/* An unmount has nothing to complain of, the others may. */
 	EXPECT_GE(0, meanwhile_end(&job.m));
 	EXPECT_TRUE(node_goes(self->path, LONG_MS));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 }
 
 /* The gate is taken away, and then it is done. */
@@ -229,7 +214,7 @@ TEST_F(fs, after_the_gate_went)
 	ASSERT_EQ(0, job_begin(&job, variant->act, &self->dir));
 	EXPECT_TRUE(over_in_time(&job));
 	EXPECT_GE(0, meanwhile_end(&job.m));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 }
 
 /* It waits at the gate, and what waits there is failed. */
@@ -252,7 +237,7 @@ TEST_F(fs, before_the_gate_goes)
 	ASSERT_EQ(0, variant->act(&self->dir));
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
 	EXPECT_EQ(0, gate_remove(GATE));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 }
 
 /* -- files ------------------------------------------------------------------- */
@@ -322,7 +307,7 @@ TEST_F(files, survive_stops)
 	EXPECT_EQ(0, do_umount(&dir));
 	/* Below the gate they are the same. */
 	ASSERT_EQ(0, gate_off(GATE));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 	dir = mount_gate(self->lower);
 	ASSERT_LE(0, dir);
 	for (i = 0; i < 20; i++) {
@@ -343,7 +328,7 @@ TEST_F(files, that_were_synced_survive_the_removal)
 	ASSERT_EQ(0, write_file(dir, "kept", 'k'));
 	ASSERT_EQ(0, syncfs(dir));
 	EXPECT_EQ(0, gate_remove(GATE));
-	EXPECT_TRUE(becomes_free(self->lower));
+	EXPECT_TRUE(device_becomes_free(self->lower));
 	/* Where the file system was told, it takes nothing more. */
 	EXPECT_TRUE(write_file(dir, "lost", 'l') || syncfs(dir));
 	EXPECT_EQ(0, do_umount(&dir));

@@ -174,27 +174,14 @@ TEST_F(stack, under_device_mapper)
 	EXPECT_EQ(0, gate_off(GATE));
 }
 
-static void try_plugged(struct __test_metadata *_metadata, const char *id)
-{
-	const char *why = host_has(id);
-	struct plugged disk;
-
-	if (why)
-		SKIP(return, "%s", why);
-	ASSERT_EQ(0, disk_plug(&disk, id));
-	try_device(_metadata, disk.path);
-	EXPECT_EQ(0, disk_pull(&disk));
-	EXPECT_EQ(0, disk_wait_gone(&disk, GONE_MS));
-}
-
 TEST_F_TIMEOUT(stack, over_nvme, 120)
 {
-	try_plugged(_metadata, "nvme0");
+	try_plugged(_metadata, try_device, "nvme0");
 }
 
 TEST_F_TIMEOUT(stack, over_a_usb_stick, 120)
 {
-	try_plugged(_metadata, "usb1");
+	try_plugged(_metadata, try_device, "usb1");
 }
 
 /* -- limits and statistics --------------------------------------------------- */
@@ -274,35 +261,6 @@ TEST_F(stack, limits_are_those_below)
 	EXPECT_EQ(1, device_sysfs(self->lower, "queue/iostats"));
 }
 
-/* Places in the stat file of a disk. */
-enum {
-	READS		= 0,
-	READ_SECTORS	= 2,
-	WRITES		= 4,
-	WRITE_SECTORS	= 6,
-	IN_FLIGHT	= 8,
-	DISCARDS	= 11,
-	DISCARD_SECTORS	= 13,
-	FLUSHES		= 15,
-	NR_STATS	= 17,
-};
-
-static bool stat_of(const char *path, unsigned long long stat[NR_STATS])
-{
-	char file[256];
-	unsigned int i;
-	FILE *f;
-
-	snprintf(file, sizeof(file), "/sys/block/%s/stat", path + 5);
-	f = fopen(file, "re");
-	for (i = 0; f && i < NR_STATS; i++)
-		if (fscanf(f, "%llu", &stat[i]) != 1)
-			break;
-	if (f)
-		fclose(f);
-	return i == NR_STATS;
-}
-
 TEST_F(stack, statistics)
 {
 	unsigned long long before[NR_STATS], after[NR_STATS];
@@ -313,20 +271,20 @@ TEST_F(stack, statistics)
 	EXPECT_EQ(1, device_sysfs(self->path, "queue/iostats"));
 	fd = open(self->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	ASSERT_TRUE(stat_of(self->path, before));
+	ASSERT_TRUE(device_stat(self->path, before));
 	for (i = 0; i < 10; i++)
 		ASSERT_EQ(BLOCK, pread(fd, self->data, BLOCK, i * BLOCK));
 	for (i = 0; i < 7; i++)
 		ASSERT_EQ(2 * BLOCK, pwrite(fd, self->data, 2 * BLOCK,
 					    i * 2 * BLOCK));
-	ASSERT_TRUE(stat_of(self->path, after));
-	EXPECT_EQ(10, after[READS] - before[READS]);
-	EXPECT_EQ(10 * BLOCK / SECTOR, after[READ_SECTORS] -
-				       before[READ_SECTORS]);
-	EXPECT_EQ(7, after[WRITES] - before[WRITES]);
-	EXPECT_EQ(14 * BLOCK / SECTOR, after[WRITE_SECTORS] -
-				       before[WRITE_SECTORS]);
-	EXPECT_EQ(0, after[IN_FLIGHT]);
+	ASSERT_TRUE(device_stat(self->path, after));
+	EXPECT_EQ(10, after[STAT_READS] - before[STAT_READS]);
+	EXPECT_EQ(10 * BLOCK / SECTOR, after[STAT_READ_SECTORS] -
+				       before[STAT_READ_SECTORS]);
+	EXPECT_EQ(7, after[STAT_WRITES] - before[STAT_WRITES]);
+	EXPECT_EQ(14 * BLOCK / SECTOR, after[STAT_WRITE_SECTORS] -
+				       before[STAT_WRITE_SECTORS]);
+	EXPECT_EQ(0, after[STAT_IN_FLIGHT]);
 	close(fd);
 }
 
@@ -345,22 +303,22 @@ TEST_F(stack, flush_discard_and_zeroes)
 	ASSERT_EQ(0, device_fill(self->path, 0, 4 * MIB, SEED));
 	fd = open(self->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	ASSERT_TRUE(stat_of(lower, before));
+	ASSERT_TRUE(device_stat(lower, before));
 	EXPECT_EQ(0, fsync(fd));
-	ASSERT_TRUE(stat_of(lower, after));
-	EXPECT_EQ(1, after[FLUSHES] - before[FLUSHES]);
+	ASSERT_TRUE(device_stat(lower, after));
+	EXPECT_EQ(1, after[STAT_FLUSHES] - before[STAT_FLUSHES]);
 	/* Write through: on its own without a flush, where the device can. */
 	memset(self->data, 0x3c, BLOCK);
 	vec.iov_base = self->data;
 	vec.iov_len = BLOCK;
 	EXPECT_EQ(BLOCK, pwritev2(fd, &vec, 1, 3 * MIB, RWF_DSYNC));
-	ASSERT_TRUE(stat_of(lower, before));
-	EXPECT_LT(after[WRITES], before[WRITES]);
+	ASSERT_TRUE(device_stat(lower, before));
+	EXPECT_LT(after[STAT_WRITES], before[STAT_WRITES]);
 	EXPECT_EQ(0, ioctl(fd, BLKDISCARD, range));
-	ASSERT_TRUE(stat_of(lower, after));
-	EXPECT_LT(before[DISCARDS], after[DISCARDS]);
-	EXPECT_EQ(MIB / SECTOR, after[DISCARD_SECTORS] -
-				before[DISCARD_SECTORS]);
+	ASSERT_TRUE(device_stat(lower, after));
+	EXPECT_LT(before[STAT_DISCARDS], after[STAT_DISCARDS]);
+	EXPECT_EQ(MIB / SECTOR, after[STAT_DISCARD_SECTORS] -
+				before[STAT_DISCARD_SECTORS]);
 	range[0] = 2 * MIB;
 	EXPECT_EQ(0, ioctl(fd, BLKZEROOUT, range));
 	close(fd);

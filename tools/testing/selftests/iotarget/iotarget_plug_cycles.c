@@ -42,19 +42,6 @@ struct cycler {
 	pthread_t	thread;
 };
 
-static long number_in(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	long value = -1;
-
-	if (!f)
-		return -1;
-	if (fscanf(f, "%ld", &value) != 1)
-		value = -1;
-	fclose(f);
-	return value;
-}
-
 /* A thread of the kernel's own that somebody made: no worker of a pool. */
 static bool counts(const char *pid)
 {
@@ -103,7 +90,7 @@ static struct counters count(void)
 	for (i = 0; i < ARRAY_SIZE(modules); i++) {
 		snprintf(path, sizeof(path), "/sys/module/%s/refcnt",
 			 modules[i]);
-		now.users[i] = number_in(path);
+		now.users[i] = sysfs_number(path);
 	}
 	return now;
 }

@@ -119,6 +119,19 @@ void sleep_ms(unsigned int ms);
 bool load_runs(int fd, uint64_t more);
 void load_show(const struct iotarget_test_load_stop *books);
 
+/* Places in the stat file of a disk: device_stat(). */
+enum {
+	STAT_READS		= 0,
+	STAT_READ_SECTORS	= 2,
+	STAT_WRITES		= 4,
+	STAT_WRITE_SECTORS	= 6,
+	STAT_IN_FLIGHT		= 8,
+	STAT_DISCARDS		= 11,
+	STAT_DISCARD_SECTORS	= 13,
+	STAT_FLUSHES		= 15,
+	NR_STATS		= 17,
+};
+
 /* Devices: devices.c. */
 struct nullb {
 	const char	*name;
@@ -162,6 +175,8 @@ long sysfs_number(const char *path);
 const char *device_in_use(const char *path);
 int64_t device_size(const char *path);
 long device_sysfs(const char *path, const char *attr);
+bool device_stat(const char *path, unsigned long long stat[NR_STATS]);
+bool device_becomes_free(const char *path);
 int device_fill(const char *path, uint64_t pos, uint64_t len, uint64_t seed);
 int64_t device_wrong(const char *path, uint64_t pos, uint64_t len,
 		     uint64_t seed);
