@@ -623,14 +623,21 @@ static void again_past_the_state(struct iotarget *target, struct fake_req *fr)
 static void handoffs_do_not_starve_the_drain(struct kunit *test)
 {
 	struct fake_test *t = test->priv;
+	struct iotarget_inst *inst = iotarget_inst_current(t->target);
 
 	KUNIT_EXPECT_EQ(test, stop_leave(t), 0);
 	send(test, 1, 1, 0);
 	t->req[0].on_complete = again_past_the_state;
+	/* The worker has the first of them in hand until both gates are open. */
+	t->fake.submit_gate = &t->gate;
 	send(test, 0, 0, IOTARGET_SEND_ATOMIC | IOTARGET_SEND_IGNORE_STATE);
-	KUNIT_EXPECT_EQ(test, iotarget_start_and_wait(t->target, FAKE_LONG_MS,
-						      NULL), 0);
-	KUNIT_EXPECT_LT(test, t->req[1].submit_seq, 5 * MANY);
+	KUNIT_EXPECT_EQ(test, iotarget_start(t->target), 0);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(inst->ref_state) ==
+					   IOTARGET_REF_LIVE));
+	iotarget_inst_put(inst);
+	complete_all(&t->gate);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(t->req[1].submit_seq)));
+	KUNIT_EXPECT_LE(test, t->req[1].submit_seq, 3);
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(t->req[0].callbacks) ==
 					   10 * MANY));
 }
