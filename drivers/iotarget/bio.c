@@ -47,9 +47,11 @@ static __always_inline bool not_supported(const struct bio *bio)
 	       bio_op(bio) == REQ_OP_ZONE_APPEND;
 }
 
-static __always_inline enum iotarget_outcome outcome_of(blk_status_t status)
+static __always_inline enum iotarget_outcome
+outcome_of(struct iotarget_inst *inst, blk_status_t status)
 {
-	return likely(!status) ? IOTARGET_DONE : iotarget_block_outcome(status);
+	return likely(!status) ? IOTARGET_DONE :
+				 iotarget_block_outcome(inst, status);
 }
 
 /* -- bios of somebody else ------------------------------------------------- */
@@ -109,7 +111,8 @@ static void forward_end_io(struct bio *clone)
 	if (fwd->counted)
 		bio_end_io_acct(upper, fwd->start);
 	bio_put(clone);
-	finish_upper(pass.inst->target, upper, status, outcome_of(status));
+	finish_upper(pass.inst->target, upper, status,
+		     outcome_of(pass.inst, status));
 	iotarget_gate_leave_inline(pass.inst, pass.epoch, pass.flags);
 }
 
@@ -366,8 +369,9 @@ static noinline void own_fail(struct iotarget_bio *tb, blk_status_t status)
 
 static void own_end_io(struct bio *bio)
 {
-	own_finish(container_of(bio, struct iotarget_bio, bio),
-		   outcome_of(bio->bi_status));
+	struct iotarget_bio *tb = container_of(bio, struct iotarget_bio, bio);
+
+	own_finish(tb, outcome_of(tb->unit.inst, bio->bi_status));
 }
 
 static __always_inline void own_submit(struct iotarget_bio *tb,

@@ -59,12 +59,16 @@ struct part {
 
 /**
  * iotarget_block_outcome - what a completion status says about the effect
+ * @inst: where it was sent
  * @status: of a bio
  *
- * Context: any.
+ * A status as of a device that is gone has the buses asked whether it is.
+ *
+ * Context: any; something is in flight on @inst, or it is kept otherwise.
  * Return: done or unknown.
  */
-enum iotarget_outcome iotarget_block_outcome(blk_status_t status)
+enum iotarget_outcome iotarget_block_outcome(struct iotarget_inst *inst,
+					     blk_status_t status)
 {
 	switch (status) {
 	case BLK_STS_OK:
@@ -80,6 +84,7 @@ enum iotarget_outcome iotarget_block_outcome(blk_status_t status)
 		 * The rest may be a device that is gone, and what it did before
 		 * it went nobody can tell.
 		 */
+		iotarget_inst_suspect(inst);
 		return IOTARGET_UNKNOWN;
 	}
 }
@@ -102,7 +107,7 @@ static int block_open_file(struct block *b, const struct iotarget_open *how)
 	/* Who does not let others write takes the kernel's claim as well. */
 	file = bdev_file_open_by_dev(how->devt, block_mode(how->access),
 				     how->share & IOTARGET_SHARE_WRITE ?
-				     NULL : b->lower, NULL);
+				     NULL : b->lower, &iotarget_holder_ops);
 	if (IS_ERR(file))	/* some drivers refuse by themselves */
 		return PTR_ERR(file) == -EROFS ? -EACCES : PTR_ERR(file);
 	b->file = file;
@@ -164,11 +169,16 @@ static int block_open(struct iotarget_inst *inst,
 	if (ret)
 		goto close_file;
 	b->use.bdev = b->bdev;
+	b->use.file = b->file;
+	b->use.by_file = !b->own_file;
 	ret = iotarget_lower_share(&b->use);
 	if (ret)
 		goto close_file;
+	iotarget_watch_arm(b->use.watch);
 	iotarget_lower_identify(b->bdev, &b->id);
 	inst->backend = b;
+	inst->use = &b->use;
+	inst->watch = iotarget_watch_ref(b->use.watch);
 	inst->bdev = b->bdev;
 	inst->clones = &b->clones;
 	return 0;
@@ -333,7 +343,8 @@ static void own_end_io(struct bio *bio)
 
 	bio_uninit(bio);
 	iotarget_request_done(req, blk_status_to_errno(status),
-			      iotarget_block_outcome(status), status ? 0 : req->len);
+			      iotarget_block_outcome(req->unit.inst, status),
+			      status ? 0 : req->len);
 }
 
 static void submit_own(struct block *b, struct iotarget_request *req,
@@ -368,7 +379,8 @@ static void part_failed(struct iotarget_request *req, size_t offset,
 		req->status = blk_status_to_errno(status);
 		req->bytes = offset;
 	}
-	req->outcome = max_t(u8, req->outcome, iotarget_block_outcome(status));
+	req->outcome = max_t(u8, req->outcome,
+			     iotarget_block_outcome(req->unit.inst, status));
 	spin_unlock_irqrestore(&req->part_lock, flags);
 }
 

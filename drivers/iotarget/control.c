@@ -369,6 +369,7 @@ void iotarget_control_owner_gone(u32 portid)
 {
 	struct iotarget_verb_op *op;
 
+	iotarget_user_queries_owner_gone(portid);
 	if (!iotarget_stops_held())
 		return;
 	mutex_lock(&iotarget_stops_lock);
@@ -416,8 +417,9 @@ destroy_make:
  */
 void iotarget_control_exit(void)
 {
-	/* In this order: no new verbs and events, no new stops, no works. */
+	/* In this order: no new verbs and events, no queries, no new stops, no works. */
 	iotarget_nl_exit();
+	iotarget_user_queries_exit();
 	destroy_workqueue(make_wq);
 	destroy_workqueue(wait_wq);
 	iotarget_stops_exit();

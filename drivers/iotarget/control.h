@@ -6,6 +6,7 @@
  *   netlink.c	the family: messages in and out, nothing else
  *   control.c	verbs
  *   stops.c	the stops that they make, and drivers for users
+ *   consent.c	queries whether a device may go
  *   notify.c	events on their way to netlink.c
  *   registry.c	which targets there are
  */
@@ -27,21 +28,27 @@ struct sock;
 #define IOTARGET_STOP_EXPIRES_MS	60000
 
 #define IOTARGET_REASON_MAX		127
+#define IOTARGET_ANCESTOR_MAX		127
 
 /**
  * struct iotarget_note - an event on its way to those who listen
  * @node: in the queue
  * @seq: its number
  * @time: ktime_get_boottime_ns() when it happened
- * @id: the target's
+ * @id: the target's, or 0 for an event of a query
  * @cookie: of the verb that it is about, or 0
- * @name: the target's
+ * @name: the target's, or the device's that the query is about
  * @kind: &enum iotarget_event_kind
- * @state: &enum iotarget_state, just after
- * @why: &enum iotarget_why, with %IOTARGET_EVENT_KIND_STOP_ENDED
- * @error: 0 or a negative errno, with %IOTARGET_EVENT_KIND_RESULT
+ * @state: &enum iotarget_state, just after, of a target
+ * @why: &enum iotarget_why, with %IOTARGET_EVENT_KIND_STOP_ENDED and
+ *	%IOTARGET_EVENT_KIND_QUERY_ENDED
+ * @forced: with %IOTARGET_EVENT_KIND_REMOVE_QUERY: it can't be refused
+ * @dry_run: the same, and with %IOTARGET_EVENT_KIND_QUERY_AGREED: it was only asked
+ * @error: 0 or a negative errno, with %IOTARGET_EVENT_KIND_RESULT and
+ *	%IOTARGET_EVENT_KIND_QUERY_REFUSED
  * @message: what the error means, a constant string, or NULL
  * @report: with %IOTARGET_EVENT_KIND_RESULT
+ * @refusal: with %IOTARGET_EVENT_KIND_QUERY_REFUSED
  */
 struct iotarget_note {
 	struct list_head		node;
@@ -53,9 +60,14 @@ struct iotarget_note {
 	u8				kind;
 	u8				state;
 	u8				why;
+	bool				forced;
+	bool				dry_run;
 	int				error;
 	const char			*message;
-	struct iotarget_wait_report	report;
+	union {
+		struct iotarget_wait_report	report;
+		struct iotarget_refusal		refusal;
+	};
 };
 
 /**
@@ -115,6 +127,20 @@ int iotarget_stops_each(struct iotarget *target,
 			int (*each)(void *context,
 				    const struct iotarget_stop_info *info),
 			void *context);
+
+/* consent.c */
+struct iotarget_user_query;
+
+struct iotarget_user_query *
+iotarget_user_query_begin(struct device *dev,
+			  const struct iotarget_query_params *params,
+			  const struct iotarget_verb_args *args);
+u64 iotarget_user_query_cookie(const struct iotarget_user_query *q);
+void iotarget_user_query_go(struct iotarget_user_query *q);
+void iotarget_user_query_abort(struct iotarget_user_query *q);
+int iotarget_user_query_cancel(u64 cookie);
+void iotarget_user_queries_owner_gone(u32 portid);
+void iotarget_user_queries_exit(void);
 
 /* notify.c */
 struct iotarget_note *iotarget_note_alloc(gfp_t gfp);

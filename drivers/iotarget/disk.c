@@ -233,6 +233,27 @@ static void scan_partitions(struct iotarget_disk_priv *d)
 					     msecs_to_jiffies(SCAN_MS));
 }
 
+/* The disk, referenced, or NULL if it is not there yet or not any more. */
+static struct gendisk *hold_disk(struct iotarget_disk_priv *d)
+{
+	struct gendisk *gd = NULL;
+
+	spin_lock(&d->lock);
+	if (d->there) {
+		gd = d->disk.gd;
+		get_device(disk_to_dev(gd));
+	}
+	spin_unlock(&d->lock);
+	return gd;
+}
+
+static void set_there(struct iotarget_disk_priv *d, bool there)
+{
+	spin_lock(&d->lock);
+	d->there = there;
+	spin_unlock(&d->lock);
+}
+
 static int add_disk_over(struct iotarget_disk_priv *d,
 			 const struct iotarget_disk_params *p,
 			 struct block_device *lower)
@@ -253,7 +274,12 @@ static int add_disk_over(struct iotarget_disk_priv *d,
 		return ret;
 	}
 	link_holder(d, p, lower);
+	iotarget_set_upper(d->disk.target, gd);
+	set_there(d, true);
 	d->made = true;
+	/* The device below may have gone before anybody could tell the disk. */
+	if (iotarget_get_state(d->disk.target) == IOTARGET_CLOSED)
+		blk_mark_disk_dead(gd);
 	if (p->flags & IOTARGET_DISK_PARTITIONS)
 		scan_partitions(d);
 	return 0;
@@ -268,12 +294,14 @@ static void remove_work(struct work_struct *work)
 	struct module *owner = d->ops->owner;
 
 	iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
+	iotarget_set_upper(target, NULL);
 	if (d->forced)
 		blk_mark_disk_dead(d->disk.gd);
 	/* del_gendisk() would wait for it as well, for the open_mutex. */
 	cancel_work_sync(&d->scan_work);
 	unlink_holder(d);
 	del_gendisk(d->disk.gd);
+	set_there(d, false);
 	put_disk(d->disk.gd);
 	/* If the device does not let go, the target waits for it by itself. */
 	iotarget_delete(target, CLOSE_MS, NULL);
@@ -281,6 +309,69 @@ static void remove_work(struct work_struct *work)
 	iotarget_put(target);
 	/* This code is ours, not the owner's. */
 	module_put(owner);
+}
+
+/* -- the removal of the device below ---------------------------------------- */
+
+static struct iotarget_disk_priv *target_to_disk(struct iotarget *target)
+{
+	return iotarget_disk_priv(iotarget_priv(target));
+}
+
+/* Who opens or closes the disk right now uses it. */
+static int agree(struct iotarget_disk_priv *d, struct gendisk *gd, bool look)
+{
+	int ret = 0;
+
+	if (!mutex_trylock(&gd->open_mutex))
+		return -EBUSY;
+	if (disk_openers(gd))
+		ret = -EBUSY;
+	else if (!look)
+		WRITE_ONCE(d->agreed, true);
+	mutex_unlock(&gd->open_mutex);
+	return ret;
+}
+
+/* Not while anybody has the disk open. */
+static int disk_query_remove(struct iotarget *target,
+			     const struct iotarget_query *query)
+{
+	struct iotarget_disk_priv *d = target_to_disk(target);
+	struct gendisk *gd = hold_disk(d);
+	int ret;
+
+	if (!gd)
+		return -EBUSY;
+	ret = agree(d, gd, query->dry_run || query->forced);
+	put_device(disk_to_dev(gd));
+	/* Its users have their I/O until the end, and what they flushed is safe. */
+	if (ret && query->forced)
+		iotarget_flush(target, query->timeout_ms ?: 1, NULL);
+	if (ret || query->dry_run)
+		return ret;
+	ret = iotarget_query_remove_default(target, query);
+	if (ret)
+		WRITE_ONCE(d->agreed, false);
+	return ret;
+}
+
+static void disk_remove_canceled(struct iotarget *target)
+{
+	iotarget_remove_canceled_default(target);
+	WRITE_ONCE(target_to_disk(target)->agreed, false);
+}
+
+/* Who uses the disk hears of it as one hears of any disk that is gone. */
+static void disk_remove_complete(struct iotarget *target)
+{
+	struct gendisk *gd = hold_disk(target_to_disk(target));
+
+	iotarget_close(target, 0, NULL);
+	if (!gd)
+		return;
+	blk_mark_disk_dead(gd);
+	put_device(disk_to_dev(gd));
 }
 
 static struct iotarget_disk_priv *
@@ -302,6 +393,10 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->target_ops.owner = p->ops->owner;
 	d->target_ops.end_bio = p->ops->end_bio;
 	d->target_ops.destroy = disk_destroy;
+	d->target_ops.query_remove = disk_query_remove;
+	d->target_ops.remove_canceled = disk_remove_canceled;
+	d->target_ops.remove_complete = disk_remove_complete;
+	spin_lock_init(&d->lock);
 	INIT_WORK(&d->scan_work, scan_work);
 	init_completion(&d->scanned);
 	INIT_WORK(&d->remove_work, remove_work);

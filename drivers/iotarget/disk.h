@@ -22,9 +22,13 @@
  * @access: what the lower device was opened for
  * @depth: how many disks of ours stand one on the other, this one included
  * @lower: the lower device, referenced, if it has a link to the disk; else NULL
+ * @lock: guards @there
+ * @there: the disk has been made and was not put
  * @made: its making succeeded
  * @removing: nobody may open it any more; written under the disk's open_mutex,
  *	or by a forced removal without it
+ * @agreed: nobody may open it until it is known whether the device below goes;
+ *	set under the disk's open_mutex
  * @forced: the removal does not ask
  * @scan_work: reads the partition table
  * @scanned: the work is through
@@ -38,8 +42,11 @@ struct iotarget_disk_priv {
 	u32				access;
 	unsigned int			depth;
 	struct block_device		*lower;
+	spinlock_t			lock;	/* of @there */
+	bool				there;
 	bool				made;
 	bool				removing;
+	bool				agreed;
 	bool				forced;
 	struct work_struct		scan_work;
 	struct completion		scanned;

@@ -66,6 +66,8 @@ int iotarget_disk_open(struct gendisk *gd, blk_mode_t mode)
 	/* One that is written without the lock leads to a dead disk, no worse. */
 	if (READ_ONCE(d->removing))
 		return -ENXIO;
+	if (READ_ONCE(d->agreed))
+		return -EBUSY;
 	iotarget_disk_refresh(d);
 	if (mode & BLK_OPEN_WRITE && get_disk_ro(gd))
 		return -EROFS;

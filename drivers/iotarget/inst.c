@@ -101,6 +101,27 @@ u64 iotarget_inst_ignored(struct iotarget_inst *inst)
 	return READ_ONCE(inst->detached) || !n ? n : n - 1;
 }
 
+static void inst_suspect(struct work_struct *work)
+{
+	struct iotarget_inst *inst = container_of(work, struct iotarget_inst,
+						  suspect);
+
+	iotarget_watch_suspect(inst->watch);
+	iotarget_inst_put(inst);
+}
+
+/**
+ * iotarget_inst_suspect - a request failed as if the device were gone
+ * @inst: the instance
+ *
+ * Context: any.
+ */
+void iotarget_inst_suspect(struct iotarget_inst *inst)
+{
+	if (inst->watch)
+		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->suspect);
+}
+
 /**
  * iotarget_inst_kick - queue one of an instance's work items
  * @inst: the instance; the caller holds a kref, or RCU keeps the memory
@@ -264,6 +285,7 @@ static void inst_free(struct work_struct *work)
 
 	percpu_ref_exit(&inst->ref);
 	free_percpu(inst->counts);
+	iotarget_watch_put(inst->watch);
 	kfree(inst);
 	/* In this order: the put may call the owner's destroy(). */
 	iotarget_put(target);
@@ -342,6 +364,7 @@ struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,
 	INIT_LIST_HEAD(&inst->handoff);
 	INIT_WORK(&inst->reconcile, iotarget_reconcile);
 	INIT_WORK(&inst->drain, iotarget_drain);
+	INIT_WORK(&inst->suspect, inst_suspect);
 	INIT_DELAYED_WORK(&inst->tick, inst_tick);
 	INIT_WORK(&inst->finish, inst_finish);
 	INIT_RCU_WORK(&inst->free, inst_free);

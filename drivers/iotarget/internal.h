@@ -14,10 +14,13 @@
  *   bd_holder_lock, cb_lock		requests of netlink come with cb_lock
  * * iotarget_stops_lock (mutex, stops.c)	held over the transitions of control and
  *					the callbacks of what a purge fails
+ * * user_queries_lock (mutex, consent.c)	held over canceling them
  * * the registry's xarray lock		held for look-ups only
- * * lowers_lock (mutex, lower.c)	held over an allocation, nothing else
  *   disk->open_mutex			taken by opening and closing a device,
  *					and by the walk up to its parents
+ * * iotarget_lowers_lock (mutex, lower.c)	held over nothing that waits, and no
+ *					last reference of a device is dropped
+ *					under it; removal hooks take it
  *   percpu_ref_switch_lock		kill, resurrect, is_zero; the confirm and
  *					release callbacks run under it, so they
  *					take no lock of ours
@@ -35,10 +38,12 @@
 #define _IOTARGET_INTERNAL_H
 
 #include <linux/atomic.h>
+#include <linux/blk_types.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/lockdep.h>
 #include <linux/mempool.h>
+#include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -102,7 +107,7 @@ enum iotarget_req_state {
  *   A: atomic, or a mechanism with its own rules
  *   P: per CPU
  *   W: only the one work item that owns it
- *   I: lowers_lock
+ *   I: iotarget_lowers_lock
  */
 
 /**
@@ -152,6 +157,52 @@ struct iotarget_gate {
 	struct lockdep_map	map;
 };
 
+struct iotarget_ask;
+struct iotarget_use;
+struct platform_device;
+
+/**
+ * struct iotarget_removal - what a target is told of the removal of its device
+ * @node: in the list of those that are told, from the opening on          (I)
+ * @watch: the disk, referenced; NULL for one that is not watched          (I)
+ * @disk: the disk; only compared, as it may be gone                       (I)
+ * @part: the partition, or NULL; likewise                                 (I)
+ * @devt: the number of the device                                         (I)
+ * @access: IOTARGET_ACCESS_* of the opening                               (I)
+ * @share: IOTARGET_SHARE_*                                                (I)
+ * @by_file: it was opened by a file, and can't be opened again            (I)
+ * @inst: the number of the instance                                       (I)
+ * @level: the highest &enum iotarget_removal_level that it knows of       (I)
+ * @opened: the open is through; until then nothing is told                (I)
+ * @todo: what its owner has to be told                                    (I)
+ * @ask: what it is asked                                                  (I)
+ * @canceled: what it is told is canceled; NULL if it was itself too late  (I)
+ * @runner: the worker, while it runs a callback                           (I)
+ * @runs: callbacks so far                                                 (I)
+ * @work: tells
+ * @lost: fails what is held; never behind a callback
+ */
+struct iotarget_removal {
+	struct list_head	node;
+	struct iotarget_watch	*watch;
+	const struct gendisk	*disk;
+	const struct block_device *part;
+	dev_t			devt;
+	u32			access;
+	u32			share;
+	bool			by_file;
+	u64			inst;
+	u8			level;
+	bool			opened;
+	unsigned long		todo;
+	struct iotarget_ask	*ask;
+	struct iotarget_ask	*canceled;
+	struct task_struct	*runner;
+	unsigned int		runs;
+	struct work_struct	work;
+	struct work_struct	lost;
+};
+
 /**
  * struct iotarget - a target
  * @gate: its gates
@@ -168,6 +219,8 @@ struct iotarget_gate {
  * @saved: the parameters that a reopen uses                               (L)
  * @deleting: cleanup() was called                                         (A)
  * @release_work: the last put may come in interrupt context
+ * @removal: what it is told when its device goes
+ * @upper: the disk that stands on it, or NULL; only compared              (I)
  */
 struct iotarget {
 	struct iotarget_gate	gate;
@@ -190,6 +243,8 @@ struct iotarget {
 	} saved;
 	bool			deleting;
 	struct work_struct	release_work;
+	struct iotarget_removal	removal;
+	const struct gendisk	*upper;
 };
 
 /* Whether percpu_ref tryget_live can succeed; see iotarget_reconcile(). */
@@ -197,6 +252,50 @@ enum iotarget_ref_state {
 	IOTARGET_REF_LIVE,
 	IOTARGET_REF_KILLING,	/* killed, not confirmed on all CPUs */
 	IOTARGET_REF_DEAD,
+};
+
+/* How far the removal of a device has come; it only rises. */
+enum iotarget_removal_level {
+	IOTARGET_REMOVAL_NONE,
+	IOTARGET_REMOVAL_ORDERLY,	/* it goes, and still answers */
+	IOTARGET_REMOVAL_SURPRISE,	/* it does not answer any more */
+	IOTARGET_REMOVAL_COMPLETE,	/* it has left the system */
+};
+
+/**
+ * struct iotarget_watch - a disk of the machine, and what it hangs on
+ * @node: in the list of them, as long as the disk is in its class         (I)
+ * @refs: the list's, uses, targets that are told
+ * @disk: the disk; only compared once it is gone                          (C)
+ * @diskseq: its sequence number                                           (C)
+ * @name: its name                                                         (C)
+ * @level: how far its removal has come                                    (I)
+ * @armed: a consumer was made, or tried to be                             (I)
+ * @agreed: its targets have agreed to its removal: nobody may open it     (I)
+ * @agreed_part: or only to that of a partition; only compared             (I)
+ * @consumer: the device that depends on @chain, or NULL                   (I)
+ * @drop: unregisters it; it may be unbound by the removal that it tells of
+ * @deadline: of who holds the removal up, in jiffies                      (I)
+ * @noticing: targets that are not ready for it                            (I)
+ * @nr: entries of @chain; none any more when the disk is gone             (I)
+ * @chain: its ancestors, from the nearest on, referenced                  (I)
+ */
+struct iotarget_watch {
+	struct list_head	node;
+	struct kref		refs;
+	struct gendisk		*disk;
+	u64			diskseq;
+	char			name[32];
+	enum iotarget_removal_level level;
+	bool			armed;
+	bool			agreed;
+	const struct block_device *agreed_part;
+	struct platform_device	*consumer;
+	struct work_struct	drop;
+	unsigned long		deadline;
+	unsigned int		noticing;
+	unsigned int		nr;
+	struct device		*chain[];
 };
 
 struct iotarget_counts {
@@ -213,6 +312,8 @@ struct iotarget_counts {
  * @backend: the backend's own data                                        (C)
  * @bdev: the block device, if that's what it is                           (C)
  * @clones: for forwarded bios, with struct iotarget_forward before each   (C)
+ * @use: of the block device, from its opening to its release              (C)
+ * @watch: its disk, referenced, or NULL                                   (C)
  * @ignored: sends past the target's state, and one until the close        (A)
  * @ref_state: what @ref is                           (L, and the confirmation)
  * @detached: the target has let go of it                                  (L)
@@ -230,6 +331,7 @@ struct iotarget_counts {
  * @wq: drains and submits; may block as long as the device does           (C)
  * @reconcile: makes @ref follow the state word
  * @drain: submits what is pended or handed off
+ * @suspect: has the buses asked whether the device is still there
  * @tick: moves @epoch on, about once a second
  * @finish: releases the device
  * @kref: the target's, those who wait, and each queued work
@@ -244,6 +346,8 @@ struct iotarget_inst {
 	void			*backend;
 	struct block_device	*bdev;
 	struct bio_set		*clones;
+	const struct iotarget_use *use;
+	struct iotarget_watch	*watch;
 
 	refcount_t		ignored ____cacheline_aligned_in_smp;
 	enum iotarget_ref_state	ref_state;
@@ -262,6 +366,7 @@ struct iotarget_inst {
 	struct workqueue_struct	*wq;
 	struct work_struct	reconcile;
 	struct work_struct	drain;
+	struct work_struct	suspect;
 	struct delayed_work	tick;
 	struct work_struct	finish;
 	struct kref		kref;
@@ -329,13 +434,17 @@ struct iotarget_change {
 };
 
 /**
- * struct iotarget_by - a transition that control makes, not the target's driver
- * @cookie: of the verb that it is for
+ * struct iotarget_by - a transition that is not made by the target's driver
+ * @cookie: of the verb that it is for, if any
  * @unchanged: only if gate->changes is this number; 0 for whatever it is
+ * @inst: only if the instance of this number is attached; 0 for any or none
+ * @live: only if both gates are, or are about to be, open
  */
 struct iotarget_by {
 	u64			cookie;
 	u64			unchanged;
+	u64			inst;
+	bool			live;
 };
 
 /**
@@ -413,6 +522,7 @@ bool iotarget_inst_kick(struct iotarget_inst *inst,
 struct iotarget_inst *iotarget_inst_current(struct iotarget *target);
 struct iotarget_inst *iotarget_inst_hold(struct iotarget *target);
 void iotarget_inst_unhold(struct iotarget_inst *inst);
+void iotarget_inst_suspect(struct iotarget_inst *inst);
 u64 iotarget_inst_sent(struct iotarget_inst *inst, u64 *oldest_ms);
 u64 iotarget_inst_ignored(struct iotarget_inst *inst);
 void iotarget_inst_finished(struct iotarget *target,
@@ -463,15 +573,20 @@ int iotarget_requests_init(void);
 void iotarget_requests_exit(void);
 struct iotarget_request *iotarget_request_reserve(bool wait);
 
-/* target.c */
+/* open.c */
 int iotarget_open_backend(struct iotarget *target,
 			  const struct iotarget_backend_ops *ops,
 			  const struct iotarget_open *how,
 			  unsigned int timeout_ms);
 int iotarget_may_wait(struct iotarget *target, unsigned int timeout_ms);
 
+/* sync.c */
+int iotarget_flush_past(struct iotarget *target, unsigned int timeout_ms);
+
 /* lower.c */
 struct iotarget_lower;
+
+extern struct mutex iotarget_lowers_lock;
 
 /**
  * struct iotarget_identity - what the device says of itself
@@ -492,53 +607,184 @@ struct iotarget_identity {
  * @node: in the list of all of them                                       (I)
  * @target: whose use; only compared                                       (C)
  * @bdev: the device, which is open                                        (C)
+ * @watch: of its disk, referenced, or NULL                                (C)
  * @access: IOTARGET_ACCESS_*                                              (C)
  * @share: IOTARGET_SHARE_*                                                (C)
+ * @file: which opening of the device it is; only compared                 (C)
+ * @by_file: it was opened by somebody else                                (C)
+ * @level: how far the removal of the device has come                      (I)
  */
 struct iotarget_use {
 	struct list_head	node;
 	const struct iotarget	*target;
 	struct block_device	*bdev;
+	struct iotarget_watch	*watch;
 	u32			access;
 	u32			share;
+	const struct file	*file;
+	bool			by_file;
+	u8			level;
 };
 
 struct iotarget_lower *iotarget_lower_get(dev_t devt);
 void iotarget_lower_put(struct iotarget_lower *lower);
 int iotarget_lower_share(struct iotarget_use *use);
 void iotarget_lower_unshare(struct iotarget_use *use);
+bool iotarget_lower_claims_partition(const struct gendisk *disk);
+unsigned int iotarget_lower_opens(const struct block_device *bdev);
+void iotarget_lower_lapsed(const struct gendisk *disk);
+void iotarget_lower_tell(struct gendisk *disk, struct block_device *bdev,
+			 enum iotarget_removal_level level);
 void iotarget_lower_identify(struct block_device *bdev,
 			     struct iotarget_identity *id);
 
+/* watch.c */
+enum iotarget_removal_level
+iotarget_watch_level(struct iotarget_watch *watch);
+bool iotarget_watch_agreed(const struct iotarget_watch *watch,
+			   const struct block_device *bdev);
+struct iotarget_watch *iotarget_watch_ref(struct iotarget_watch *watch);
+struct iotarget_watch *iotarget_watch_get(const struct gendisk *disk);
+void iotarget_watch_put(struct iotarget_watch *watch);
+void iotarget_watch_arm(struct iotarget_watch *watch);
+void iotarget_watch_dead(struct block_device *bdev, bool surprise);
+void iotarget_watch_suspect(struct iotarget_watch *watch);
+void iotarget_watch_noticed(struct iotarget_watch *watch);
+bool iotarget_watch_is_block(const struct device *dev);
+struct iotarget_watch *iotarget_watch_next(struct iotarget_watch *after,
+					   const struct device *dev);
+struct gendisk *iotarget_watch_hold(struct iotarget_watch *watch);
+struct device *iotarget_watch_find(dev_t devt, const char *bus,
+				   const char *name);
+int iotarget_watch_init(void);
+void iotarget_watch_exit(void);
+
+/* holder.c, where the kernel has such a thing */
+extern const struct blk_holder_ops iotarget_holder_ops;
+
+/* removal.c */
+void iotarget_removal_init(struct iotarget *target);
+void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
+			   enum iotarget_removal_level level);
+int iotarget_removal_register(struct iotarget *target,
+			      struct iotarget_inst *inst);
+void iotarget_removal_lapsed(const struct gendisk *disk);
+void iotarget_removal_opened(struct iotarget *target,
+			     struct iotarget_inst *inst, bool opened);
+int iotarget_removal_left(struct iotarget *target, unsigned int runs,
+			  unsigned int timeout_ms);
+unsigned int iotarget_removal_forget(struct iotarget *target);
+int iotarget_removal_init_module(void);
+void iotarget_removal_exit_module(void);
+
+/**
+ * struct iotarget_told - a target that is told of removals, to who asks them
+ * @id: the target's
+ * @inst: the number of the opening
+ * @name: its name
+ * @devt: what it uses
+ * @open: it has the device open
+ * @upper: the disk that stands on it, or NULL; only to be compared
+ */
+struct iotarget_told {
+	u64			id;
+	u64			inst;
+	char			name[IOTARGET_NAME_MAX + 1];
+	dev_t			devt;
+	bool			open;
+	const struct gendisk	*upper;
+};
+
+bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
+			   const struct block_device *bdev);
+bool iotarget_removal_ask(struct iotarget_ask *ask);
+void iotarget_removal_withdraw(struct iotarget_ask *ask);
+bool iotarget_removal_cancel(struct iotarget_ask *ask);
+
+/**
+ * struct iotarget_ask - a question to a target, and its answer
+ * @node: in the query
+ * @consent: the query, referenced while the target has the question
+ * @cookie: of the verb that it is for, or 0
+ * @id: the target's; it may go at any time
+ * @inst: the number of the opening
+ * @name: its name
+ * @devt: what it uses
+ * @depth: how many disks are between it and the device that may go
+ * @deadline: for the answer, in jiffies
+ * @dry_run: it is only asked
+ * @state: what became of it                                               (I)
+ * @answer: 0 or a negative errno                                          (I)
+ */
+struct iotarget_ask {
+	struct list_head	node;
+	struct iotarget_consent	*consent;
+	u64			cookie;
+	u64			id;
+	u64			inst;
+	char			name[IOTARGET_NAME_MAX + 1];
+	dev_t			devt;
+	unsigned int		depth;
+	unsigned long		deadline;
+	bool			dry_run;
+	enum {
+		IOTARGET_ASK_NEW,
+		IOTARGET_ASK_ASKED,
+		IOTARGET_ASK_AGREED,
+		IOTARGET_ASK_REFUSED,
+		IOTARGET_ASK_LATE,
+		IOTARGET_ASK_CANCELING,
+		IOTARGET_ASK_OVER,
+	} state;
+	int			answer;
+};
+
+/* query.c */
+bool iotarget_ask_answer(struct iotarget_ask *ask, int answer);
+void iotarget_ask_over(struct iotarget_ask *ask);
+void iotarget_query_gone(const struct iotarget_watch *watch,
+			 const struct block_device *part);
+int iotarget_query_init(void);
+void iotarget_query_exit(void);
+
+/* openers.c */
+unsigned int iotarget_opens_by_part(const struct block_device *part);
+
 /* block.c */
-enum iotarget_outcome iotarget_block_outcome(blk_status_t status);
+enum iotarget_outcome iotarget_block_outcome(struct iotarget_inst *inst,
+					     blk_status_t status);
 extern const struct iotarget_backend_ops iotarget_block_ops;
 
-/* stops.c, control.c, notify.c, registry.c: what the core calls in them */
-#if IS_ENABLED(CONFIG_NET)
+/* registry.c */
 int iotarget_registry_add(struct iotarget *target);
 void iotarget_registry_remove(struct iotarget *target);
+bool iotarget_pin_loaded(struct iotarget *target);
+
+/* stops.c, control.c, notify.c: what the core calls in them */
+#if IS_ENABLED(CONFIG_NET)
 void iotarget_note_created(struct iotarget *target);
 void iotarget_note_transition(struct iotarget *target,
 			      enum iotarget_event event,
 			      enum iotarget_word before,
 			      const struct iotarget_by *by);
+void iotarget_note_removal(struct iotarget *target, u8 kind,
+			   const struct iotarget_query *query, u64 cookie);
 void iotarget_control_overridden(void);
 int iotarget_control_init(void);
 void iotarget_control_exit(void);
 #else
-static inline int iotarget_registry_add(struct iotarget *target)
-{
-	return 0;
-}
-
-static inline void iotarget_registry_remove(struct iotarget *target) { }
 static inline void iotarget_note_created(struct iotarget *target) { }
 
 static inline void iotarget_note_transition(struct iotarget *target,
 					    enum iotarget_event event,
 					    enum iotarget_word before,
 					    const struct iotarget_by *by)
+{
+}
+
+static inline void iotarget_note_removal(struct iotarget *target, u8 kind,
+					 const struct iotarget_query *query,
+					 u64 cookie)
 {
 }
 

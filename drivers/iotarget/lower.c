@@ -7,7 +7,8 @@
  * has which device open for what, by which the share modes of our own targets
  * are kept.  A disk and its partitions overlap in this.
  *
- * Context: process.  Lock: lowers_lock, a mutex, held for look-ups only.
+ * Context: process.  Lock: iotarget_lowers_lock, a mutex.  Removal hooks take it, so
+ * nobody waits with it held, for memory neither.
  */
 #include <linux/blkdev.h>
 #include <linux/list.h>
@@ -30,7 +31,7 @@ struct iotarget_lower {
 	unsigned int		refs;
 };
 
-static DEFINE_MUTEX(lowers_lock);
+DEFINE_MUTEX(iotarget_lowers_lock);	/* guards what is marked (I) */
 static LIST_HEAD(lowers);
 static LIST_HEAD(uses);
 
@@ -43,23 +44,26 @@ static LIST_HEAD(uses);
  */
 struct iotarget_lower *iotarget_lower_get(dev_t devt)
 {
+	struct iotarget_lower *fresh = kzalloc(sizeof(*fresh), GFP_KERNEL);
 	struct iotarget_lower *lower;
 
-	mutex_lock(&lowers_lock);
+	if (!fresh)
+		return NULL;
+	mutex_lock(&iotarget_lowers_lock);
 	list_for_each_entry(lower, &lowers, node) {
 		if (lower->devt == devt) {
 			lower->refs++;
 			goto out;
 		}
 	}
-	lower = kzalloc(sizeof(*lower), GFP_KERNEL);
-	if (lower) {
-		lower->devt = devt;
-		lower->refs = 1;
-		list_add(&lower->node, &lowers);
-	}
+	lower = fresh;
+	fresh = NULL;
+	lower->devt = devt;
+	lower->refs = 1;
+	list_add(&lower->node, &lowers);
 out:
-	mutex_unlock(&lowers_lock);
+	mutex_unlock(&iotarget_lowers_lock);
+	kfree(fresh);
 	return lower;
 }
 
@@ -71,12 +75,12 @@ out:
  */
 void iotarget_lower_put(struct iotarget_lower *lower)
 {
-	mutex_lock(&lowers_lock);
+	mutex_lock(&iotarget_lowers_lock);
 	if (!--lower->refs) {
 		list_del(&lower->node);
 		kfree(lower);
 	}
-	mutex_unlock(&lowers_lock);
+	mutex_unlock(&iotarget_lowers_lock);
 }
 
 /* IOTARGET_ACCESS_* and IOTARGET_SHARE_* have the same bits. */
@@ -97,20 +101,27 @@ static bool overlap(const struct iotarget_use *a, const struct iotarget_use *b)
 
 /**
  * iotarget_lower_share - enter an open, if the others allow it
- * @use: who, what device, access and share mode
+ * @use: who, what device, access and share mode; its @watch is filled in
  *
  * An earlier opening by the same target, which was closed and waits for the
  * device to let go, is in nobody's way.
  *
  * Context: process; sleeps.
- * Return: 0, or -EBUSY.
+ * Return: 0; -EBUSY, also for a device that all have agreed may go; -ENODEV for one
+ * that is gone.
  */
 int iotarget_lower_share(struct iotarget_use *use)
 {
 	struct iotarget_use *u;
 	int ret = 0;
 
-	mutex_lock(&lowers_lock);
+	use->watch = iotarget_watch_get(use->bdev->bd_disk);
+	mutex_lock(&iotarget_lowers_lock);
+	use->level = iotarget_watch_level(use->watch);
+	if (use->level > IOTARGET_REMOVAL_ORDERLY)
+		ret = -ENODEV;
+	else if (iotarget_watch_agreed(use->watch, use->bdev))
+		ret = -EBUSY;
 	list_for_each_entry(u, &uses, node) {
 		if (u->target != use->target && overlap(use, u) &&
 		    !compatible(use, u))
@@ -118,7 +129,9 @@ int iotarget_lower_share(struct iotarget_use *use)
 	}
 	if (!ret)
 		list_add(&use->node, &uses);
-	mutex_unlock(&lowers_lock);
+	mutex_unlock(&iotarget_lowers_lock);
+	if (ret)
+		iotarget_watch_put(use->watch);
 	return ret;
 }
 
@@ -130,9 +143,99 @@ int iotarget_lower_share(struct iotarget_use *use)
  */
 void iotarget_lower_unshare(struct iotarget_use *use)
 {
-	mutex_lock(&lowers_lock);
+	mutex_lock(&iotarget_lowers_lock);
 	list_del(&use->node);
-	mutex_unlock(&lowers_lock);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(use->watch);
+}
+
+/**
+ * iotarget_lower_opens - how many of the openings of a device are ours
+ * @bdev: the device
+ *
+ * Context: process; sleeps.
+ * Return: so many.
+ */
+unsigned int iotarget_lower_opens(const struct block_device *bdev)
+{
+	const struct iotarget_use *use, *same;
+	unsigned int opens = 0;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(use, &uses, node) {
+		if (use->bdev != bdev)
+			continue;
+		/* Several targets may use one file. */
+		list_for_each_entry(same, &uses, node) {
+			if (same->file == use->file)
+				break;
+		}
+		opens += same == use;
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	return opens;
+}
+
+/**
+ * iotarget_lower_claims_partition - does a target of ours claim part of a disk?
+ * @disk: the disk
+ *
+ * Context: process; sleeps.
+ * Return: true if so; the disk as a whole can't be claimed then.
+ */
+bool iotarget_lower_claims_partition(const struct gendisk *disk)
+{
+	const struct iotarget_use *use;
+	bool claims = false;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(use, &uses, node) {
+		if (use->bdev->bd_disk == disk && bdev_is_partition(use->bdev) &&
+		    !(use->share & IOTARGET_SHARE_WRITE))
+			claims = true;
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	return claims;
+}
+
+/**
+ * iotarget_lower_lapsed - a disk that was about to go has stayed
+ * @disk: the disk
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_lower_lapsed(const struct gendisk *disk)
+{
+	struct iotarget_use *use;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(use, &uses, node) {
+		if (use->bdev->bd_disk == disk &&
+		    use->level == IOTARGET_REMOVAL_ORDERLY)
+			use->level = IOTARGET_REMOVAL_NONE;
+	}
+}
+
+/**
+ * iotarget_lower_tell - remember how far the removal of a device has come
+ * @disk: the disk
+ * @bdev: the partition, or NULL for all of the disk
+ * @level: how far
+ *
+ * For openings whose target does not have them yet.
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_lower_tell(struct gendisk *disk, struct block_device *bdev,
+			 enum iotarget_removal_level level)
+{
+	struct iotarget_use *use;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(use, &uses, node) {
+		if (use->bdev->bd_disk == disk && (!bdev || use->bdev == bdev))
+			use->level = max_t(u8, use->level, level);
+	}
 }
 
 #if IS_ENABLED(CONFIG_SCSI)

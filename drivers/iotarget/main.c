@@ -37,11 +37,26 @@ static int __init iotarget_init(void)
 	ret = iotarget_requests_init();
 	if (ret)
 		goto destroy_slow;
-	ret = iotarget_control_init();
+	ret = iotarget_removal_init_module();
 	if (ret)
 		goto exit_requests;
+	ret = iotarget_query_init();
+	if (ret)
+		goto exit_removal;
+	ret = iotarget_watch_init();
+	if (ret)
+		goto exit_query;
+	ret = iotarget_control_init();
+	if (ret)
+		goto exit_watch;
 	return 0;
 
+exit_watch:
+	iotarget_watch_exit();
+exit_query:
+	iotarget_query_exit();
+exit_removal:
+	iotarget_removal_exit_module();
 exit_requests:
 	iotarget_requests_exit();
 destroy_slow:
@@ -54,6 +69,9 @@ destroy_fast:
 static void __exit iotarget_exit(void)
 {
 	iotarget_control_exit();
+	iotarget_query_exit();
+	iotarget_watch_exit();
+	iotarget_removal_exit_module();
 	/*
 	 * No module that uses us is left, and so no open instance.  What the
 	 * last ones queued on their way out ends in this order: reconcilers,

@@ -21,6 +21,10 @@ static const struct netlink_range_validation iotarget_a_verb_expires_ms_range = 
 	.max	= 86400000ULL,
 };
 
+static const struct netlink_range_validation iotarget_a_verb_minor_range = {
+	.max	= 1048575ULL,
+};
+
 /* IOTARGET_CMD_GET - do */
 static const struct nla_policy iotarget_get_nl_policy[IOTARGET_A_TARGET_NAME + 1] = {
 	[IOTARGET_A_TARGET_ID] = { .type = NLA_U64, },
@@ -58,6 +62,22 @@ static const struct nla_policy iotarget_purge_nl_policy[IOTARGET_A_VERB_REASON +
 	[IOTARGET_A_VERB_REASON] = { .type = NLA_NUL_STRING, .len = 127, },
 };
 
+/* IOTARGET_CMD_QUERY_REMOVE - do */
+static const struct nla_policy iotarget_query_remove_nl_policy[IOTARGET_A_VERB_DRY_RUN + 1] = {
+	[IOTARGET_A_VERB_TIMEOUT_MS] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_timeout_ms_range),
+	[IOTARGET_A_VERB_EXPIRES_MS] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_expires_ms_range),
+	[IOTARGET_A_VERB_HOLD] = { .type = NLA_FLAG, },
+	[IOTARGET_A_VERB_MAJOR] = NLA_POLICY_MAX(NLA_U32, 4095),
+	[IOTARGET_A_VERB_MINOR] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_minor_range),
+	[IOTARGET_A_VERB_ANCESTOR] = { .type = NLA_NUL_STRING, .len = 127, },
+	[IOTARGET_A_VERB_DRY_RUN] = { .type = NLA_FLAG, },
+};
+
+/* IOTARGET_CMD_QUERY_CANCEL - do */
+static const struct nla_policy iotarget_query_cancel_nl_policy[IOTARGET_A_VERB_COOKIE + 1] = {
+	[IOTARGET_A_VERB_COOKIE] = { .type = NLA_U64, },
+};
+
 /* Ops table for iotarget */
 static const struct genl_split_ops iotarget_nl_ops[] = {
 	{
@@ -91,6 +111,20 @@ static const struct genl_split_ops iotarget_nl_ops[] = {
 		.doit		= iotarget_nl_purge_doit,
 		.policy		= iotarget_purge_nl_policy,
 		.maxattr	= IOTARGET_A_VERB_REASON,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= IOTARGET_CMD_QUERY_REMOVE,
+		.doit		= iotarget_nl_query_remove_doit,
+		.policy		= iotarget_query_remove_nl_policy,
+		.maxattr	= IOTARGET_A_VERB_DRY_RUN,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= IOTARGET_CMD_QUERY_CANCEL,
+		.doit		= iotarget_nl_query_cancel_doit,
+		.policy		= iotarget_query_cancel_nl_policy,
+		.maxattr	= IOTARGET_A_VERB_COOKIE,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 };

@@ -5,7 +5,7 @@
  * Everything here takes CAP_SYS_ADMIN, joining the group of events, too.  No
  * handler waits for a device: a verb is answered, and then a worker begins it.
  * A further verb is an operation in the specification, a row in control.c and
- * three lines here.
+ * three lines here.  Queries are no verbs of a target: see consent.c.
  *
  * Context: process.  Handlers run with cb_lock held for reading, at the same
  * time as each other.
@@ -144,8 +144,33 @@ static int put_target(struct sk_buff *skb, struct iotarget *target)
 	return iotarget_stops_each(target, put_stop, skb);
 }
 
+static int put_refusal(struct sk_buff *skb, const struct iotarget_note *note)
+{
+	const struct iotarget_refusal *refusal = &note->refusal;
+
+	BUILD_BUG_ON((int)IOTARGET_REFUSED_BY_TARGET !=
+		     (int)IOTARGET_REFUSER_TARGET);
+	BUILD_BUG_ON((int)IOTARGET_REFUSED_BY_QUERY !=
+		     (int)IOTARGET_REFUSER_QUERY);
+	if (nla_put_u32(skb, IOTARGET_A_EVENT_ERROR, -note->error) ||
+	    (note->message && nla_put_string(skb, IOTARGET_A_EVENT_MESSAGE,
+					     note->message)))
+		return -EMSGSIZE;
+	if (refusal->by == IOTARGET_REFUSED_BY_NOBODY)
+		return 0;
+	return nla_put_u32(skb, IOTARGET_A_EVENT_REFUSED_BY, refusal->by) ||
+	       nla_put_string(skb, IOTARGET_A_EVENT_REFUSED_NAME,
+			      refusal->name) ||
+	       nla_put_u32(skb, IOTARGET_A_EVENT_REFUSED_MAJOR,
+			   MAJOR(refusal->devt)) ||
+	       nla_put_u32(skb, IOTARGET_A_EVENT_REFUSED_MINOR,
+			   MINOR(refusal->devt));
+}
+
 static int put_result(struct sk_buff *skb, const struct iotarget_note *note)
 {
+	if (note->kind == IOTARGET_EVENT_KIND_QUERY_REFUSED)
+		return put_refusal(skb, note);
 	if (note->kind != IOTARGET_EVENT_KIND_RESULT)
 		return 0;
 	return nla_put_u32(skb, IOTARGET_A_EVENT_ERROR, -note->error) ||
@@ -170,11 +195,14 @@ static int put_note(struct sk_buff *skb, const struct iotarget_note *note,
 	       nla_put_u32(skb, IOTARGET_A_EVENT_KIND, note->kind) ||
 	       put_u64(skb, IOTARGET_A_EVENT_ID, note->id, pad) ||
 	       nla_put_string(skb, IOTARGET_A_EVENT_NAME, note->name) ||
-	       nla_put_u32(skb, IOTARGET_A_EVENT_STATE, note->state) ||
+	       (note->id && nla_put_u32(skb, IOTARGET_A_EVENT_STATE,
+					note->state)) ||
 	       (note->cookie && put_u64(skb, IOTARGET_A_EVENT_COOKIE,
 					note->cookie, pad)) ||
 	       (note->why && nla_put_u32(skb, IOTARGET_A_EVENT_WHY,
 					 note->why)) ||
+	       put_flag(skb, IOTARGET_A_EVENT_FORCED, note->forced) ||
+	       put_flag(skb, IOTARGET_A_EVENT_DRY_RUN, note->dry_run) ||
 	       put_result(skb, note);
 }
 
@@ -481,6 +509,131 @@ int iotarget_nl_start_doit(struct sk_buff *skb, struct genl_info *info)
 int iotarget_nl_purge_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	return verb(IOTARGET_CMD_PURGE, skb, info);
+}
+
+/* -- queries ---------------------------------------------------------------- */
+
+/* Named by its number, and by bus and name what shall go of those above it. */
+static struct device *find_device(struct genl_info *info)
+{
+	struct nlattr *major = info->attrs[IOTARGET_A_VERB_MAJOR];
+	struct nlattr *minor = info->attrs[IOTARGET_A_VERB_MINOR];
+	struct nlattr *above = info->attrs[IOTARGET_A_VERB_ANCESTOR];
+	char bus[IOTARGET_ANCESTOR_MAX + 1], *name = NULL;
+	struct device *dev;
+
+	if (!major || !minor) {
+		NL_SET_ERR_MSG(info->extack,
+			       "which device? give major and minor");
+		return ERR_PTR(-EINVAL);
+	}
+	if (above) {
+		nla_strscpy(bus, above, sizeof(bus));
+		name = strchr(bus, ':');
+		if (!name || name == bus || !name[1]) {
+			NL_SET_ERR_MSG_ATTR(info->extack, above,
+					    "an ancestor is BUS:NAME");
+			return ERR_PTR(-EINVAL);
+		}
+		*name++ = '\0';
+	}
+	dev = iotarget_watch_find(MKDEV(nla_get_u32(major), nla_get_u32(minor)),
+				  above ? bus : NULL, name);
+	if (dev == ERR_PTR(-ENODEV))
+		NL_SET_ERR_MSG_ATTR(info->extack, major,
+				    "no such disk or partition");
+	else if (dev == ERR_PTR(-ENXIO))
+		NL_SET_ERR_MSG_ATTR(info->extack, above,
+				    "the disk has no such ancestor");
+	return dev;
+}
+
+static int read_query(struct genl_info *info,
+		      struct iotarget_query_params *params)
+{
+	struct nlattr *timeout = info->attrs[IOTARGET_A_VERB_TIMEOUT_MS];
+	struct nlattr *expires = info->attrs[IOTARGET_A_VERB_EXPIRES_MS];
+
+	if (timeout && !nla_get_u32(timeout)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, timeout,
+				    "to answer takes time");
+		return -EINVAL;
+	}
+	*params = (struct iotarget_query_params){
+		.flags = info->attrs[IOTARGET_A_VERB_DRY_RUN] ?
+			 IOTARGET_QUERY_DRY_RUN : 0,
+		.timeout_ms = timeout ? nla_get_u32(timeout) : 0,
+		.expires_ms = expires ? nla_get_u32(expires) : 0,
+	};
+	return 0;
+}
+
+/* As in begin(), the answer goes first. */
+static int begin_query(struct genl_info *info, struct device *dev,
+		       const struct iotarget_query_params *params,
+		       const struct iotarget_verb_args *args)
+{
+	struct iotarget_user_query *q;
+	int ret;
+
+	q = iotarget_user_query_begin(dev, params, args);
+	if (IS_ERR(q)) {
+		if (q == ERR_PTR(-EUSERS))
+			NL_SET_ERR_MSG(info->extack,
+				       "too many queries are in force already");
+		return PTR_ERR(q);
+	}
+	ret = reply_cookie(IOTARGET_CMD_QUERY_REMOVE, info,
+			   iotarget_user_query_cookie(q));
+	if (ret)
+		iotarget_user_query_abort(q);
+	else
+		iotarget_user_query_go(q);
+	return ret;
+}
+
+int iotarget_nl_query_remove_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	const struct iotarget_verb_args args = {
+		.hold = info->attrs[IOTARGET_A_VERB_HOLD],
+		.owner = NETLINK_CB(skb).sk,
+		.portid = info->snd_portid,
+	};
+	struct iotarget_query_params params;
+	struct device *dev;
+	unsigned int noio;
+	int ret;
+
+	ret = may(skb, info->extack);
+	ret = ret ?: read_query(info, &params);
+	if (ret)
+		return ret;
+	dev = find_device(info);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	noio = memalloc_noio_save();
+	ret = begin_query(info, dev, &params, &args);
+	memalloc_noio_restore(noio);
+	put_device(dev);
+	return ret;
+}
+
+int iotarget_nl_query_cancel_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *cookie = info->attrs[IOTARGET_A_VERB_COOKIE];
+	int ret;
+
+	ret = may(skb, info->extack);
+	if (ret)
+		return ret;
+	if (!cookie) {
+		NL_SET_ERR_MSG(info->extack, "which query? give its cookie");
+		return -EINVAL;
+	}
+	ret = iotarget_user_query_cancel(nla_get_u64(cookie));
+	if (ret)
+		NL_SET_ERR_MSG_ATTR(info->extack, cookie, "no such query");
+	return ret;
 }
 
 /* -- coming and going ----------------------------------------------------- */

@@ -90,6 +90,15 @@ void iotarget_note_fill(struct iotarget_note *note, struct iotarget *target,
 	strscpy(note->name, target->name, sizeof(note->name));
 }
 
+/* What somebody waits for; bounded by the number of verbs and queries. */
+static bool is_result(u8 kind)
+{
+	return kind == IOTARGET_EVENT_KIND_RESULT ||
+	       kind == IOTARGET_EVENT_KIND_QUERY_AGREED ||
+	       kind == IOTARGET_EVENT_KIND_QUERY_REFUSED ||
+	       kind == IOTARGET_EVENT_KIND_QUERY_ENDED;
+}
+
 /**
  * iotarget_note_queue - number an event and have it sent
  * @note: the note; NULL for one that there was no memory for
@@ -104,9 +113,8 @@ void iotarget_note_queue(struct iotarget_note *note)
 
 	spin_lock_irqsave(&notes_lock, flags);
 	last_seq++;
-	/* The results of verbs are bounded by the number of those. */
 	if (note && (!heard || (nr_notes >= MAX_NOTES &&
-				note->kind != IOTARGET_EVENT_KIND_RESULT)))
+				!is_result(note->kind))))
 		swap(note, excess);
 	if (note) {
 		note->seq = last_seq;
@@ -151,7 +159,8 @@ static u8 kind_of(enum iotarget_event event, enum iotarget_word before)
 	}
 }
 
-static void take_note(struct iotarget *target, u8 kind, u64 cookie)
+static struct iotarget_note *make_note(struct iotarget *target, u8 kind,
+				       u64 cookie)
 {
 	struct iotarget_note *note = NULL;
 
@@ -159,7 +168,12 @@ static void take_note(struct iotarget *target, u8 kind, u64 cookie)
 		note = iotarget_note_alloc(GFP_ATOMIC | __GFP_NOWARN);
 	if (note)
 		iotarget_note_fill(note, target, kind, cookie);
-	iotarget_note_queue(note);
+	return note;
+}
+
+static void take_note(struct iotarget *target, u8 kind, u64 cookie)
+{
+	iotarget_note_queue(make_note(target, kind, cookie));
 }
 
 /**
@@ -194,6 +208,27 @@ void iotarget_note_transition(struct iotarget *target,
 void iotarget_note_created(struct iotarget *target)
 {
 	take_note(target, IOTARGET_EVENT_KIND_CREATED, 0);
+}
+
+/**
+ * iotarget_note_removal - a target is about to be told of a removal
+ * @target: the target
+ * @kind: &enum iotarget_event_kind
+ * @query: with %IOTARGET_EVENT_KIND_REMOVE_QUERY, what it is asked
+ * @cookie: of the verb that it is for, or 0
+ *
+ * Context: any.
+ */
+void iotarget_note_removal(struct iotarget *target, u8 kind,
+			   const struct iotarget_query *query, u64 cookie)
+{
+	struct iotarget_note *note = make_note(target, kind, cookie);
+
+	if (note && query) {
+		note->forced = query->forced;
+		note->dry_run = query->dry_run;
+	}
+	iotarget_note_queue(note);
 }
 
 /**

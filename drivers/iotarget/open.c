@@ -17,6 +17,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -57,6 +58,19 @@ static void opening_put(struct opening *o)
 	kfree(o);
 }
 
+/* The target has a device, and is told of its removal. */
+static int attach(struct iotarget *target, struct iotarget_inst *inst, u64 opens)
+{
+	int ret;
+
+	ret = iotarget_removal_register(target, inst);
+	if (ret)
+		return ret;
+	ret = iotarget_gate_event(target, IOTARGET_EV_OPENED, inst, opens, NULL);
+	iotarget_removal_opened(target, inst, !ret);
+	return ret;
+}
+
 static void open_work(struct work_struct *work)
 {
 	struct opening *o = container_of(work, struct opening, work);
@@ -66,19 +80,21 @@ static void open_work(struct work_struct *work)
 
 	ret = inst->ops->open(inst, &o->how);
 	iotarget_hook(IOTARGET_HOOK_OPENED, target);
+	/* Once it is the target's, it may be gone at any time. */
+	kref_get(&inst->kref);
 	if (!ret) {
-		ret = iotarget_gate_event(target, IOTARGET_EV_OPENED, inst,
-					  o->opens, NULL);
+		ret = attach(target, inst, o->opens);
 		if (!ret)
 			goto out;
 		inst->ops->release(inst);
-	} else {
-		iotarget_gate_event(target, IOTARGET_EV_OPEN_FAILED, NULL,
-				    o->opens, NULL);
 	}
+	/* Of no effect after one that was abandoned. */
+	iotarget_gate_event(target, IOTARGET_EV_OPEN_FAILED, NULL, o->opens,
+			    NULL);
 	iotarget_inst_finished(target, inst);
 	iotarget_inst_discard(inst);
 out:
+	iotarget_inst_put(inst);
 	o->error = ret;
 	/* Pairs with the acquire in is_over(): the error is set. */
 	smp_store_release(&o->done, true);
@@ -285,6 +301,9 @@ static int resolve(struct iotarget *target, const struct iotarget_open_params *p
 		if (ret < 0)
 			return ret;
 		*type = ret;
+		/* A thread of the kernel's sees no file system, or another. */
+		if (current->flags & PF_KTHREAD)
+			*type = IOTARGET_OPEN_DEVT;
 		break;
 	case IOTARGET_OPEN_PATH:
 		*path = kstrdup(p->path, GFP_KERNEL);
@@ -337,7 +356,9 @@ static int open_checked(struct iotarget *target,
  * KMDF: WdfIoTargetOpen.
  *
  * Context: process; sleeps, killable.  A path is looked up in the caller's
- * context and takes as long as the file system takes that has the name.
+ * context and takes as long as the file system takes that has the name.  In a thread of
+ * the kernel's, where callbacks of removals run, a reopen takes the device by the
+ * number to which the path led.
  * Return: 0; -EBUSY: open or being opened, and undisturbed by this call, or
  * the device is claimed, mounted, or shared with targets that do not allow it;
  * -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG for the path; -ENOTBLK: not

@@ -62,11 +62,17 @@ static bool is_loaded(const struct module *owner)
 #endif
 }
 
-/*
- * Under the lock the memory is there, and so are the owner's ops: who drops the
- * last reference takes the target out before it returns to the owner.
+/**
+ * iotarget_pin_loaded - keep a target and the code of its owner
+ * @target: the target; the caller holds a lock under which its memory is there, and
+ *	so are the owner's ops: who drops the last reference takes the target from
+ *	where it was found before it returns to the owner
+ *
+ * Context: any.
+ * Return: true if the caller now has what iotarget_gate_unpin() lets go of; false for
+ * a target on its way out, and while its owner is being loaded or unloaded.
  */
-static bool pin(struct iotarget *target)
+bool iotarget_pin_loaded(struct iotarget *target)
 {
 	struct module *owner = target->ops->owner;
 
@@ -93,7 +99,7 @@ struct iotarget *iotarget_registry_find(u64 id)
 		return NULL;
 	xa_lock(&targets);
 	target = xa_load(&targets, id);
-	if (target && !pin(target))
+	if (target && !iotarget_pin_loaded(target))
 		target = NULL;
 	xa_unlock(&targets);
 	return target;
@@ -125,7 +131,7 @@ struct iotarget *iotarget_registry_find_name(const char *name)
 		}
 		found = target;
 	}
-	if (!IS_ERR_OR_NULL(found) && !pin(found))
+	if (!IS_ERR_OR_NULL(found) && !iotarget_pin_loaded(found))
 		found = NULL;
 	xa_unlock(&targets);
 	return found;
@@ -150,7 +156,7 @@ struct iotarget *iotarget_registry_next(u64 from)
 		return NULL;
 	xa_lock(&targets);
 	xa_for_each_start(&targets, index, target, from) {
-		if (pin(target))
+		if (iotarget_pin_loaded(target))
 			break;
 	}
 	xa_unlock(&targets);

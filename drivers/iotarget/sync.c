@@ -179,11 +179,12 @@ static int bounce_wait(struct bounce *b, ktime_t deadline,
 }
 
 static int bounce_piece(struct iotarget *target, enum iotarget_req_type type,
-			void *data, size_t *len, u64 pos, ktime_t deadline,
-			struct iotarget_result *res)
+			void *data, size_t *len, u64 pos, u32 flags,
+			ktime_t deadline, struct iotarget_result *res)
 {
+	/* The worker submits: a device that has no room would hold us up. */
 	const struct iotarget_send_params params = {
-		.flags = IOTARGET_SEND_ATOMIC,
+		.flags = IOTARGET_SEND_ATOMIC | flags,
 	};
 	struct bounce *b = bounce_alloc(target, *len);
 	int ret;
@@ -202,7 +203,6 @@ static int bounce_piece(struct iotarget *target, enum iotarget_req_type type,
 		bounce_copy(b, data, *len, true);
 	iotarget_request_set_complete(b->req, bounce_complete, b);
 	refcount_inc(&b->refs);
-	/* The worker submits: a device that has no room would hold us up. */
 	ret = iotarget_send(target, b->req, &params);
 	if (ret) {
 		bounce_put(b);
@@ -244,7 +244,8 @@ static int bounce_transfer(struct iotarget *target,
 		n = min3(len, (size_t)PIECE_PAGES << PAGE_SHIFT,
 			 max_t(size_t, PAGE_SIZE,
 			       round_down(target->limbo_max, PAGE_SIZE)));
-		ret = bounce_piece(target, type, data, &n, pos, deadline, &res);
+		ret = bounce_piece(target, type, data, &n, pos, 0, deadline,
+				   &res);
 		if (ret)
 			break;
 		res.bytes += n;
@@ -256,6 +257,24 @@ out:
 	if (result)
 		*result = res;
 	return ret;
+}
+
+/**
+ * iotarget_flush_past - flush, within a time, whatever the target's state
+ * @target: the target
+ * @timeout_ms: as in iotarget_flush()
+ *
+ * Context: process; sleeps, killable.
+ * Return: as iotarget_flush().
+ */
+int iotarget_flush_past(struct iotarget *target, unsigned int timeout_ms)
+{
+	struct iotarget_result res;
+	size_t len = 0;
+
+	return bounce_piece(target, IOTARGET_REQ_FLUSH, NULL, &len, 0,
+			    IOTARGET_SEND_IGNORE_STATE,
+			    ktime_add_ms(ktime_get(), timeout_ms), &res);
 }
 
 /**

@@ -63,6 +63,7 @@ static bool abi_ok(const struct iotarget_abi *abi)
 static void target_free(struct iotarget *target)
 {
 	/* First: who finds it there relies on the owner's code being there. */
+	iotarget_removal_forget(target);
 	iotarget_registry_remove(target);
 	if (target->ops->destroy)
 		target->ops->destroy(target->priv);
@@ -146,6 +147,7 @@ struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 	target->limbo_max = params->limbo_bytes ?: IOTARGET_LIMBO_BYTES;
 	kref_init(&target->refs);
 	INIT_WORK(&target->release_work, target_release_work);
+	iotarget_removal_init(target);
 	if (iotarget_registry_add(target)) {
 		iotarget_gate_exit(&target->gate);
 		put_device(target->dev);
@@ -239,6 +241,21 @@ static int change_and_wait(struct iotarget *target, enum iotarget_event event,
 	return ret;
 }
 
+/* The same, after which nothing is told of the device any more. */
+static int leave(struct iotarget *target, enum iotarget_event event,
+		 unsigned int timeout_ms, struct iotarget_wait_report *report)
+{
+	const unsigned int runs = iotarget_removal_forget(target);
+	const ktime_t began = ktime_get();
+	int ret;
+
+	ret = change_and_wait(target, event, timeout_ms, report);
+	if (timeout_ms != IOTARGET_WAIT_FOREVER)
+		timeout_ms -= min_t(s64, timeout_ms,
+				    ktime_ms_delta(ktime_get(), began));
+	return iotarget_removal_left(target, runs, timeout_ms) ?: ret;
+}
+
 static void no_report(struct iotarget_wait_report *report)
 {
 	if (report)
@@ -277,7 +294,7 @@ int iotarget_delete(struct iotarget *target, unsigned int timeout_ms,
 		return ret;
 	if (!xchg(&target->deleting, true) && target->ops->cleanup)
 		target->ops->cleanup(target);
-	ret = change_and_wait(target, IOTARGET_EV_DELETE, timeout_ms, report);
+	ret = leave(target, IOTARGET_EV_DELETE, timeout_ms, report);
 	if (ret != -ESHUTDOWN)
 		iotarget_put(target);
 	return ret;
@@ -310,7 +327,8 @@ static int waiting_event(struct iotarget *target, enum iotarget_event event,
  * it goes on by itself; the target can be opened again meanwhile.
  *
  * An open that is under way is abandoned.  Closing a closed target waits for
- * earlier openings that have not finished.
+ * earlier openings that have not finished.  Of the removal of the device nothing is
+ * told any more; a callback that tells of it is waited for, unless it is what calls.
  *
  * KMDF: WdfIoTargetClose.
  *
@@ -322,7 +340,13 @@ static int waiting_event(struct iotarget *target, enum iotarget_event event,
 int iotarget_close(struct iotarget *target, unsigned int timeout_ms,
 		   struct iotarget_wait_report *report)
 {
-	return waiting_event(target, IOTARGET_EV_CLOSE, timeout_ms, report);
+	int ret;
+
+	no_report(report);
+	if (!target)
+		return -EINVAL;
+	ret = iotarget_may_wait(target, timeout_ms);
+	return ret ?: leave(target, IOTARGET_EV_CLOSE, timeout_ms, report);
 }
 EXPORT_SYMBOL_GPL(iotarget_close);
 

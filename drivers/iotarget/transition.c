@@ -115,12 +115,22 @@ static int check_opens(struct iotarget_gate *gate, enum iotarget_event event,
 	return opens == gate->opens ? 0 : -ECANCELED;
 }
 
-/* What control ends is what control made: the driver must not have come between. */
+/*
+ * What control ends is what control made: the driver must not have come between.  And
+ * what became of one opening of a device is not the next one's.
+ */
 static int check_by(struct iotarget_gate *gate, const struct iotarget_by *by)
 {
+	struct iotarget_inst *inst = current_inst(gate);
+
 	lockdep_assert_held(&gate->lock);
-	return by && by->unchanged && by->unchanged != gate->changes ?
-		-ECANCELED : 0;
+	if (!by)
+		return 0;
+	if (by->unchanged && by->unchanged != gate->changes)
+		return -ECANCELED;
+	if (by->inst && (!inst || by->inst != inst->number))
+		return -ECANCELED;
+	return by->live && !iotarget_word_live(gate->word) ? -ECANCELED : 0;
 }
 
 static int gate_event(struct iotarget *target, enum iotarget_event event,

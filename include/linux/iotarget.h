@@ -27,8 +27,10 @@
 struct block_device;
 struct device;
 struct file;
+struct gendisk;
 struct iotarget;
 struct iotarget_bio;
+struct iotarget_consent;
 struct iotarget_inst;
 struct iotarget_request;
 struct module;
@@ -134,6 +136,20 @@ enum iotarget_bio_verdict {
 };
 
 /**
+ * struct iotarget_query - what the owner of a target is asked before a removal
+ * @timeout_ms: how long there is to answer
+ * @forced: the device goes whatever the answer; it still answers
+ * @dry_run: the device does not go now: nothing is to be done, only answered
+ */
+struct iotarget_query {
+	unsigned int	timeout_ms;
+	bool		forced;
+	bool		dry_run;
+	/* private: */
+	u64		reserved[2];
+};
+
+/**
  * struct iotarget_ops - what the owner of a target supplies; all optional
  * @owner: the module of these functions and of the completion callbacks; it is
  *	pinned while the target is open and while a request is held or sent
@@ -145,6 +161,22 @@ enum iotarget_bio_verdict {
  *	not for one that was sent and forgotten, before it completes; may
  *	change the status, and may have the bio sent again.  Any context, hard
  *	interrupt included.
+ * @query_remove: may the open device go?  0 agrees, and then the target must have
+ *	been closed, by iotarget_close_for_query_remove() or iotarget_close();
+ *	a negative errno refuses, and the device stays.  Without it the target is
+ *	drained, flushed and closed for query-remove, and agrees if that
+ *	succeeds in time.
+ * @remove_canceled: the device does not go after all, as others refused, or nobody
+ *	removed it in time.  The target may be open, if it was it that refused too
+ *	late.  Without it a target that is closed for query-remove is opened
+ *	again.
+ * @remove_complete: the device is gone, asked for or by surprise.  Without it the
+ *	target is closed.  Closing it, if need be, is the callback's.
+ *
+ * The last three come in process context, one at a time, and never after a close (but for
+ * that for query-remove) or a delete has returned; they may close, open or delete the
+ * target.  They should return in time: a query that takes longer than it was given
+ * has refused.
  */
 struct iotarget_ops {
 	struct module	*owner;
@@ -154,8 +186,62 @@ struct iotarget_ops {
 			(*end_bio)(struct iotarget *target, struct bio *bio,
 				   blk_status_t *status,
 				   enum iotarget_outcome outcome);
+	int		(*query_remove)(struct iotarget *target,
+					const struct iotarget_query *query);
+	void		(*remove_canceled)(struct iotarget *target);
+	void		(*remove_complete)(struct iotarget *target);
 	/* private: */
-	unsigned long	reserved[3];
+	unsigned long	reserved[4];
+};
+
+/* Ask, and leave everything as it is. */
+#define IOTARGET_QUERY_DRY_RUN		0x1
+
+/**
+ * struct iotarget_query_params - how to ask whether a device may go
+ * @flags: IOTARGET_QUERY_* flags
+ * @timeout_ms: the longest that all answers together may take; 0 means 10 seconds
+ * @expires_ms: how long an agreement holds in which nobody removes the device; 0
+ *	means 30 seconds
+ */
+struct iotarget_query_params {
+	u32	flags;
+	u32	timeout_ms;
+	u32	expires_ms;
+	/* private: must be zero */
+	u32	pad;
+	u64	reserved[3];
+};
+
+/**
+ * enum iotarget_refused_by - who does not let a device go
+ * @IOTARGET_REFUSED_BY_NOBODY: nobody does
+ * @IOTARGET_REFUSED_BY_TARGET: a target, or its owner
+ * @IOTARGET_REFUSED_BY_CLAIM: somebody else claims the device: a file system that
+ *	is mounted, swap, another stacked driver
+ * @IOTARGET_REFUSED_BY_OPENER: somebody else has the device open
+ * @IOTARGET_REFUSED_BY_QUERY: another query is in force
+ */
+enum iotarget_refused_by {
+	IOTARGET_REFUSED_BY_NOBODY,
+	IOTARGET_REFUSED_BY_TARGET,
+	IOTARGET_REFUSED_BY_CLAIM,
+	IOTARGET_REFUSED_BY_OPENER,
+	IOTARGET_REFUSED_BY_QUERY,
+};
+
+/**
+ * struct iotarget_refusal - who does not let a device go, and why
+ * @by: what kind of user it is
+ * @error: the negative errno of a target; -ETIMEDOUT for one that did not answer
+ * @devt: the disk or partition that it uses
+ * @name: of the target, else of the disk or partition
+ */
+struct iotarget_refusal {
+	enum iotarget_refused_by by;
+	int			error;
+	dev_t			devt;
+	char			name[IOTARGET_NAME_MAX + 1];
 };
 
 /*
@@ -608,6 +694,22 @@ void *iotarget_priv(struct iotarget *target);
 /* control.c */
 int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
 		      const char *reason);
+
+/* removal.c */
+int iotarget_query_remove_default(struct iotarget *target,
+				  const struct iotarget_query *query);
+int iotarget_remove_canceled_default(struct iotarget *target);
+void iotarget_set_upper(struct iotarget *target, const struct gendisk *disk);
+
+/* query.c */
+struct iotarget_consent *
+iotarget_query_remove(struct device *dev,
+		      const struct iotarget_query_params *params,
+		      struct iotarget_refusal *refusal);
+int iotarget_query_wait(struct iotarget_consent *consent,
+			unsigned int timeout_ms);
+int iotarget_query_end(struct iotarget_consent *consent,
+		       unsigned int timeout_ms);
 
 /* request.c */
 struct iotarget_request *iotarget_request_alloc(gfp_t gfp);

@@ -19,9 +19,9 @@ struct gendisk *iotarget_disk_alloc(struct block_device *lower,
 	struct request_queue *q;
 	struct gendisk *gd;
 
-	gd = blk_alloc_disk(NUMA_NO_NODE);
-	if (!gd)
-		return ERR_PTR(-ENOMEM);
+	gd = blk_alloc_disk(NULL, NUMA_NO_NODE);
+	if (IS_ERR(gd))
+		return gd;
 	q = gd->queue;
 	blk_set_stacking_limits(&q->limits);
 	q->limits.dma_alignment = 0;

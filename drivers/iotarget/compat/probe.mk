@@ -39,6 +39,20 @@ ccflags-$(call iotarget-has,namei.h,vfs_path_lookup) += \
 	-DIOTARGET_HAS_VFS_PATH_LOOKUP
 ccflags-$(call iotarget-has,pr.h,pr_read_keys) += -DIOTARGET_HAS_PR_READ
 
+# Who has a class interface is told which device of it comes or goes, and no more.
+ccflags-$(call iotarget-has,device/class.h,.add_dev.*struct device .dev.;) += \
+	-DIOTARGET_HAS_CLASS_INTERFACE_DEV
+ccflags-$(call iotarget-has,platform_device.h,void .\*remove..struct platform_device) += \
+	-DIOTARGET_HAS_VOID_PLATFORM_REMOVE
+ccflags-$(call iotarget-has,blkdev.h,define blk_alloc_disk.lim) += \
+	-DIOTARGET_HAS_ALLOC_DISK_LIMITS
+
+# What of iotarget.ko has to be another file.  Holders are told of what becomes of
+# their device, and each opening of a partition opens the disk, since the same kernel.
+iotarget-parts := \
+	$(if $(call iotarget-has,blkdev.h,struct blk_holder_ops.\{),\
+	     holder.o openers.o,compat/openers.o)
+
 # What of iotarget_disk.ko has to be another file.
 iotarget-disk-parts := \
 	$(if $(call iotarget-has,blkdev.h,getgeo.*struct gendisk),,compat/)disk_fops.o \

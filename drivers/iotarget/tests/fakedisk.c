@@ -36,8 +36,10 @@ static const struct block_device_operations fakedisk_fops = {
 	.submit_bio	= fakedisk_submit_bio,
 };
 
-int fakedisk_make(struct fakedisk *fd)
+/* Below a device, or NULL; several may be there at a time. */
+int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
 {
+	static atomic_t numbers;
 	struct queue_limits lim = {
 		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA |
 			    BLK_FEAT_NOWAIT,
@@ -54,9 +56,10 @@ int fakedisk_make(struct fakedisk *fd)
 	disk->fops = &fakedisk_fops;
 	disk->private_data = fd;
 	disk->flags = GENHD_FL_NO_PART;
-	snprintf(disk->disk_name, sizeof(disk->disk_name), "iotarget_fake");
+	snprintf(disk->disk_name, sizeof(disk->disk_name), "iotarget_fake%d",
+		 atomic_inc_return(&numbers));
 	set_capacity(disk, FAKEDISK_SECTORS);
-	ret = add_disk(disk);
+	ret = device_add_disk(parent, disk, NULL);
 	if (ret) {
 		put_disk(disk);
 		return ret;
@@ -65,12 +68,25 @@ int fakedisk_make(struct fakedisk *fd)
 	return 0;
 }
 
+int fakedisk_make(struct fakedisk *fd)
+{
+	return fakedisk_make_below(fd, NULL);
+}
+
+/* Take it away under those who use it; fakedisk_remove() is still to come. */
+void fakedisk_unplug(struct fakedisk *fd)
+{
+	fd->unplugged = true;
+	del_gendisk(fd->disk);
+}
+
 /* Nothing is held, and nobody has it open. */
 void fakedisk_remove(struct fakedisk *fd)
 {
 	if (!fd->disk)
 		return;
-	del_gendisk(fd->disk);
+	if (!fd->unplugged)
+		del_gendisk(fd->disk);
 	put_disk(fd->disk);
 	fd->disk = NULL;
 }

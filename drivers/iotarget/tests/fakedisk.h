@@ -16,7 +16,8 @@
 
 /**
  * struct fakedisk - the disk
- * @disk: registered
+ * @disk: registered, or once so
+ * @unplugged: not any more
  * @lock: guards what follows
  * @hold: keep bios instead of answering at once
  * @held: those that were kept
@@ -27,6 +28,7 @@
  */
 struct fakedisk {
 	struct gendisk		*disk;
+	bool			unplugged;
 	spinlock_t		lock;	/* guards what follows */
 	bool			hold;
 	struct bio_list		held;
@@ -37,6 +39,8 @@ struct fakedisk {
 };
 
 int fakedisk_make(struct fakedisk *fd);
+int fakedisk_make_below(struct fakedisk *fd, struct device *parent);
+void fakedisk_unplug(struct fakedisk *fd);
 void fakedisk_remove(struct fakedisk *fd);
 int fakedisk_open(struct iotarget *target, struct fakedisk *fd);
 bool fakedisk_answer(struct fakedisk *fd, blk_status_t status);

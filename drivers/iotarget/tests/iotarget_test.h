@@ -59,10 +59,12 @@ struct iotarget_test_report {
 	__u64	oldest_ms;
 };
 
+#define IOTARGET_TEST_DEFAULTS		0x1	/* no callbacks of removals */
+
 struct iotarget_test_create {
 	struct iotarget_test_head	head;
 	__u32				limbo_bytes;
-	__u32				pad;
+	__u32				bits;
 	char				name[64];
 };
 
@@ -397,6 +399,61 @@ struct iotarget_test_load_stop {
 	__u64				unquiet;	/* submitted while quiet */
 };
 
+enum iotarget_test_told {
+	IOTARGET_TEST_QUERY_REMOVE	= 1,
+	IOTARGET_TEST_REMOVE_CANCELED	= 2,
+	IOTARGET_TEST_REMOVE_COMPLETE	= 3,
+};
+
+#define IOTARGET_TEST_SET		0x01	/* what callbacks do, from now on */
+#define IOTARGET_TEST_QUERY_CLOSES	0x02	/* for query-remove */
+#define IOTARGET_TEST_QUERY_AGREES	0x04	/* as if there was no callback */
+#define IOTARGET_TEST_CANCELED_OPENS	0x08
+#define IOTARGET_TEST_COMPLETE_CLOSES	0x10
+#define IOTARGET_TEST_COMPLETE_DELETES	0x20
+#define IOTARGET_TEST_ALL_READ		0x40	/* first, and tell if it worked */
+#define IOTARGET_TEST_MAX_TOLD		16
+
+/* What callbacks of removals do, and which there were. */
+struct iotarget_test_removal {
+	struct iotarget_test_head	head;
+	__u32				bits;
+	__s32				query_ret;
+	__u32				query_ms;	/* before it answers */
+	__u32				nr;		/* out: so far */
+	__u32				at_once;	/* out: at a time, at most */
+	__u32				in_atomic;	/* out */
+	struct {
+		__u32			kind;
+		__u32			forced;
+		__u32			dry_run;
+		__u32			timeout_ms;
+		__s32			read;		/* what a read returned */
+		__u32			state;		/* before it did anything */
+	} told[IOTARGET_TEST_MAX_TOLD];
+};
+
+enum iotarget_test_consent_op {
+	IOTARGET_TEST_ASK,	/* whether an ancestor of the target may go */
+	IOTARGET_TEST_WAIT_GONE,
+	IOTARGET_TEST_END,
+};
+
+struct iotarget_test_consent {
+	struct iotarget_test_head	head;
+	__u32				op;
+	__u32				up;		/* 0: the device itself */
+	__u32				flags;
+	__u32				timeout_ms;
+	__u32				expires_ms;
+	__u32				by;		/* out: who refused */
+	__s32				error;
+	__u32				major;
+	__u32				minor;
+	char				name[32];
+	__u32				pad;
+};
+
 #define IOTARGET_TEST_IOW(_nr, _type) \
 	_IOWR('t', 0x40 + (_nr), struct iotarget_test_##_type)
 
@@ -413,5 +470,7 @@ struct iotarget_test_load_stop {
 #define IOTARGET_TEST_IOC_NEGATIVE	IOTARGET_TEST_IOW(10, negative_call)
 #define IOTARGET_TEST_IOC_LOAD_START	IOTARGET_TEST_IOW(11, load_start)
 #define IOTARGET_TEST_IOC_LOAD_STOP	IOTARGET_TEST_IOW(12, load_stop)
+#define IOTARGET_TEST_IOC_REMOVAL	IOTARGET_TEST_IOW(13, removal)
+#define IOTARGET_TEST_IOC_CONSENT	IOTARGET_TEST_IOW(14, consent)
 
 #endif /* _IOTARGET_TEST_H */

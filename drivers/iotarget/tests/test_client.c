@@ -83,6 +83,7 @@ static int create_call(struct iotarget_test_client *client,
 		mutex_unlock(&client->lock);
 		return -EBUSY;
 	}
+	iotarget_test_removal_init(client, arg->bits & IOTARGET_TEST_DEFAULTS);
 	refcount_inc(&client->refs);
 	start = ktime_get();
 	target = iotarget_create(&params);
@@ -317,6 +318,8 @@ union iotarget_test_arg {
 	struct iotarget_test_negative_call	negative;
 	struct iotarget_test_load_start		load_start;
 	struct iotarget_test_load_stop		load_stop;
+	struct iotarget_test_removal		removal;
+	struct iotarget_test_consent		consent;
 };
 
 static int ioctl_do(struct iotarget_test_client *client, unsigned int cmd,
@@ -345,6 +348,10 @@ static int ioctl_do(struct iotarget_test_client *client, unsigned int cmd,
 		return iotarget_test_load_start(client, &arg->load_start);
 	case IOTARGET_TEST_IOC_LOAD_STOP:
 		return iotarget_test_load_stop(client, &arg->load_stop);
+	case IOTARGET_TEST_IOC_REMOVAL:
+		return iotarget_test_removal_call(client, &arg->removal);
+	case IOTARGET_TEST_IOC_CONSENT:
+		return iotarget_test_consent_call(client, &arg->consent);
 	default:
 		return -ENOTTY;
 	}
@@ -422,6 +429,7 @@ static int test_release(struct inode *inode, struct file *file)
 	struct iotarget *target = client->target;
 	int ret;
 
+	iotarget_test_removal_free(client);
 	if (target) {
 		if (iotarget_get_state(target) != IOTARGET_DELETED) {
 			ret = iotarget_delete(target, RELEASE_TIMEOUT_MS, NULL);

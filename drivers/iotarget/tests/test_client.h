@@ -102,6 +102,10 @@ struct iotarget_test_client {
 	atomic_t			cleanups;
 	u64				cleanup_pended;
 	atomic_t			running;	/* callbacks not yet over */
+	spinlock_t			told_lock;	/* of @told */
+	struct iotarget_test_removal	told;
+	atomic_t			telling;
+	struct iotarget_consent		*consent;	/* one caller at a time */
 };
 
 /* test_client.c */
@@ -145,6 +149,15 @@ void iotarget_test_slots_free(struct iotarget_test_client *client, bool all);
 /* test_client_negative.c */
 int iotarget_test_negative_call(struct iotarget_test_client *client,
 				struct iotarget_test_negative_call *arg);
+
+/* test_client_removal.c */
+void iotarget_test_removal_init(struct iotarget_test_client *client,
+				bool defaults);
+int iotarget_test_removal_call(struct iotarget_test_client *client,
+			       struct iotarget_test_removal *arg);
+int iotarget_test_consent_call(struct iotarget_test_client *client,
+			       struct iotarget_test_consent *arg);
+void iotarget_test_removal_free(struct iotarget_test_client *client);
 
 /* test_client_load.c */
 int iotarget_test_load_start(struct iotarget_test_client *client,

@@ -42,6 +42,18 @@ enum iotarget_sent_action {
  * @IOTARGET_EVENT_KIND_RESULT: A verb is through; the cookie says which.
  * @IOTARGET_EVENT_KIND_STOP_ENDED: A stop or purge made through this family is
  *   over; see why.
+ * @IOTARGET_EVENT_KIND_QUERY_AGREED: All agree that a device may go. After a
+ *   dry run that is the end of it; else they wait for the device to go.
+ * @IOTARGET_EVENT_KIND_QUERY_REFUSED: Not all agree, and those who did have
+ *   their devices back.
+ * @IOTARGET_EVENT_KIND_QUERY_ENDED: The device is gone, or will not go; see
+ *   why.
+ * @IOTARGET_EVENT_KIND_REMOVE_QUERY: A target is asked whether its device may
+ *   go.
+ * @IOTARGET_EVENT_KIND_REMOVE_CANCELED: A target that agreed is told that its
+ *   device stays.
+ * @IOTARGET_EVENT_KIND_REMOVE_COMPLETE: A target is told that its device is
+ *   gone.
  */
 enum iotarget_event_kind {
 	IOTARGET_EVENT_KIND_CREATED = 1,
@@ -54,16 +66,24 @@ enum iotarget_event_kind {
 	IOTARGET_EVENT_KIND_DELETED,
 	IOTARGET_EVENT_KIND_RESULT,
 	IOTARGET_EVENT_KIND_STOP_ENDED,
+	IOTARGET_EVENT_KIND_QUERY_AGREED,
+	IOTARGET_EVENT_KIND_QUERY_REFUSED,
+	IOTARGET_EVENT_KIND_QUERY_ENDED,
+	IOTARGET_EVENT_KIND_REMOVE_QUERY,
+	IOTARGET_EVENT_KIND_REMOVE_CANCELED,
+	IOTARGET_EVENT_KIND_REMOVE_COMPLETE,
 };
 
 /**
- * enum iotarget_why - Why a stop or purge that was made through this family is
- *   over.
+ * enum iotarget_why - Why a stop, purge or query that was made through this
+ *   family is over.
  * @IOTARGET_WHY_EXPIRED: Its time was up.
  * @IOTARGET_WHY_OWNER_GONE: The socket that owned it was closed.
  * @IOTARGET_WHY_STARTED: The start verb.
  * @IOTARGET_WHY_OVERRIDDEN: The target's own driver changed its state.
- * @IOTARGET_WHY_GONE: The target was deleted.
+ * @IOTARGET_WHY_GONE: The target was deleted; with a query, the device has
+ *   gone.
+ * @IOTARGET_WHY_CANCELED: The query-cancel verb.
  */
 enum iotarget_why {
 	IOTARGET_WHY_EXPIRED = 1,
@@ -71,6 +91,22 @@ enum iotarget_why {
 	IOTARGET_WHY_STARTED,
 	IOTARGET_WHY_OVERRIDDEN,
 	IOTARGET_WHY_GONE,
+	IOTARGET_WHY_CANCELED,
+};
+
+/**
+ * enum iotarget_refuser - Who does not let a device go.
+ * @IOTARGET_REFUSER_TARGET: A target on it, or on a disk that stands on it.
+ * @IOTARGET_REFUSER_CLAIM: Somebody claims it, as file systems, swap and
+ *   stacked drivers do.
+ * @IOTARGET_REFUSER_OPENER: Somebody has it open.
+ * @IOTARGET_REFUSER_QUERY: It is being asked of by somebody else.
+ */
+enum iotarget_refuser {
+	IOTARGET_REFUSER_TARGET = 1,
+	IOTARGET_REFUSER_CLAIM,
+	IOTARGET_REFUSER_OPENER,
+	IOTARGET_REFUSER_QUERY,
 };
 
 enum {
@@ -129,6 +165,10 @@ enum {
 	IOTARGET_A_VERB_HOLD,
 	IOTARGET_A_VERB_REASON,
 	IOTARGET_A_VERB_COOKIE,
+	IOTARGET_A_VERB_MAJOR,
+	IOTARGET_A_VERB_MINOR,
+	IOTARGET_A_VERB_ANCESTOR,
+	IOTARGET_A_VERB_DRY_RUN,
 
 	__IOTARGET_A_VERB_MAX,
 	IOTARGET_A_VERB_MAX = (__IOTARGET_A_VERB_MAX - 1)
@@ -150,6 +190,12 @@ enum {
 	IOTARGET_A_EVENT_SENT,
 	IOTARGET_A_EVENT_PENDED,
 	IOTARGET_A_EVENT_OLDEST_MS,
+	IOTARGET_A_EVENT_REFUSED_BY,
+	IOTARGET_A_EVENT_REFUSED_NAME,
+	IOTARGET_A_EVENT_REFUSED_MAJOR,
+	IOTARGET_A_EVENT_REFUSED_MINOR,
+	IOTARGET_A_EVENT_FORCED,
+	IOTARGET_A_EVENT_DRY_RUN,
 
 	__IOTARGET_A_EVENT_MAX,
 	IOTARGET_A_EVENT_MAX = (__IOTARGET_A_EVENT_MAX - 1)
@@ -161,6 +207,8 @@ enum {
 	IOTARGET_CMD_START,
 	IOTARGET_CMD_PURGE,
 	IOTARGET_CMD_EVENT,
+	IOTARGET_CMD_QUERY_REMOVE,
+	IOTARGET_CMD_QUERY_CANCEL,
 
 	__IOTARGET_CMD_MAX,
 	IOTARGET_CMD_MAX = (__IOTARGET_CMD_MAX - 1)

@@ -28,6 +28,24 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 #define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)
 #endif
 
+#ifndef IOTARGET_HAS_ALLOC_DISK_LIMITS
+#include <linux/bug.h>
+#include <linux/err.h>
+
+/* Limits are set in the queue afterwards there, see disk_limits.c. */
+static inline struct gendisk *iotarget_alloc_disk(int node)
+{
+	return blk_alloc_disk(node) ?: ERR_PTR(-ENOMEM);
+}
+
+#undef blk_alloc_disk
+#define blk_alloc_disk(_limits, _node)					\
+({									\
+	BUILD_BUG_ON(!__same_type(_limits, NULL));			\
+	iotarget_alloc_disk(_node);					\
+})
+#endif
+
 #ifndef IOTARGET_HAS_BDEV_FILE
 #include <linux/fs.h>
 #include <linux/slab.h>

@@ -71,6 +71,7 @@ class Environment:
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
     plug_rounds: int = 3                # of plugging, loading and pulling all disks
+    removal_disks: tuple = ()           # names of those that iotarget_removal tries; all
     race_share: int = 1                 # of the matrix of races, one row of so many
     patient: bool = False               # may be slowed down by other work
     full: tuple = ()                    # (field, value): what differs in test-full
@@ -219,7 +220,8 @@ ENVIRONMENTS = (
         cycles=20,
         race_share=7,
         patient=True,
-        full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8)),
+        removal_disks=("usb1", "vblk0"),
+        full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("removal_disks", ())),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
         # the slot is taken for the rest of the boot.
         without_disks=("nvme1",),

@@ -404,7 +404,9 @@ TEST_F_TIMEOUT(power, cut_under_load, 60)
 		EXPECT_GT(LONG_MS, off.ms);
 		EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS,
 					 NULL));
-		EXPECT_EQ(STOPPED, target_state(self->fd));
+		/* It is told that its disk is gone, sooner or later. */
+		EXPECT_TRUE(target_state(self->fd) == STOPPED ||
+			    target_state(self->fd) == PURGED);
 		EXPECT_EQ(0, target_start(self->fd));
 		EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 		ASSERT_EQ(0, nullb_power(variant->disk.name, true));
@@ -456,20 +458,18 @@ TEST(power_cut_with_known_requests)
 	EXPECT_EQ(-ETIMEDOUT, target_stop(fd, WAIT_FOR_SENT, SHORT_MS / 2,
 					  &report));
 	EXPECT_EQ(SENT, report.sent);
-	EXPECT_EQ(HELD, report.pended);
 	EXPECT_EQ(0, target_stop(fd, WAIT_FOR_SENT, LONG_MS, &report));
-	EXPECT_EQ(HELD, report.pended);
+	EXPECT_EQ(0, report.sent);
 	EXPECT_EQ(0, meanwhile_end(&off));
 	EXPECT_NE(0, access("/sys/block/iott_power", F_OK));
-	/* There is nobody to do it: sent all the same, and what came of it? */
-	EXPECT_EQ(0, target_start_and_wait(fd, LONG_MS, NULL));
+	/* There is nobody to do what is held, and so it is not sent. */
 	EXPECT_EQ(0, target_close(fd, LONG_MS, NULL));
 	for (i = 0; i < SENT + HELD; i++) {
 		query = request_query(fd, i);
 		EXPECT_EQ(1, query.callbacks) TH_LOG("request %u", i);
-		EXPECT_EQ(i < SENT ? 0 : -EIO, query.status)
+		EXPECT_EQ(i < SENT ? 0 : -ENODEV, query.status)
 			TH_LOG("request %u", i);
-		EXPECT_EQ(i < SENT ? DONE : UNKNOWN, query.outcome)
+		EXPECT_EQ(i < SENT ? DONE : NEVER_SENT, query.outcome)
 			TH_LOG("request %u", i);
 	}
 	EXPECT_EQ(0, target_end(fd));

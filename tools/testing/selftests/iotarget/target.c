@@ -217,8 +217,9 @@ void call_ended(const char *call, unsigned int ms)
 	late_note(call, now_ns() - call_began, ms, &call_stalls);
 }
 
-static int make_call(int fd, unsigned long ioc, void *arg, const char *call,
-		     unsigned int ms)
+/* Any call through the module. */
+int target_call(int fd, unsigned long ioc, void *arg, const char *call,
+		unsigned int ms)
 {
 	struct iotarget_test_head *head = arg;
 	struct stalls before;
@@ -270,8 +271,8 @@ int target_new(const char *name, unsigned int limbo_bytes)
 	if (!name)
 		return fd;
 	snprintf(arg.name, sizeof(arg.name), "%s", name);
-	ret = make_call(fd, IOTARGET_TEST_IOC_CREATE, &arg, "iotarget_create",
-			0);
+	ret = target_call(fd, IOTARGET_TEST_IOC_CREATE, &arg, "iotarget_create",
+			  0);
 	if (!ret)
 		return fd;
 	close(fd);
@@ -280,7 +281,7 @@ int target_new(const char *name, unsigned int limbo_bytes)
 
 int target_open_raw(int fd, struct iotarget_test_open *arg)
 {
-	return make_call(fd, IOTARGET_TEST_IOC_OPEN, arg, "iotarget_open",
+	return target_call(fd, IOTARGET_TEST_IOC_OPEN, arg, "iotarget_open",
 			 arg->timeout_ms ?: DEFAULT_OPEN_MS);
 }
 
@@ -342,7 +343,7 @@ int target_control(int fd, struct iotarget_test_control *arg)
 	     arg->action == LEAVE_SENT_PENDING) ||
 	    (arg->op == IOTARGET_TEST_PURGE && arg->action == PURGE_NO_WAIT))
 		ms = 0;
-	return make_call(fd, IOTARGET_TEST_IOC_CONTROL, arg, names[arg->op],
+	return target_call(fd, IOTARGET_TEST_IOC_CONTROL, arg, names[arg->op],
 			 ms);
 }
 
@@ -400,7 +401,7 @@ int target_delete(int fd, unsigned int ms, struct iotarget_test_report *report)
 int target_info(int fd, struct iotarget_test_info *info)
 {
 	memset(info, 0, sizeof(*info));
-	return make_call(fd, IOTARGET_TEST_IOC_INFO, info, "iotarget_get_info",
+	return target_call(fd, IOTARGET_TEST_IOC_INFO, info, "iotarget_get_info",
 			 0);
 }
 
@@ -436,7 +437,7 @@ int target_transfer(int fd, struct iotarget_test_transfer *arg)
 	};
 	bool endless = arg->bits & IOTARGET_TEST_FOREVER;
 
-	return make_call(fd, IOTARGET_TEST_IOC_TRANSFER, arg,
+	return target_call(fd, IOTARGET_TEST_IOC_TRANSFER, arg,
 			 endless ? forever[arg->type] : timed[arg->type],
 			 endless ? FOREVER : arg->timeout_ms);
 }
@@ -476,13 +477,13 @@ int target_negative(int fd, unsigned int number)
 {
 	struct iotarget_test_negative_call arg = { .number = number };
 
-	return make_call(fd, IOTARGET_TEST_IOC_NEGATIVE, &arg, "negative",
+	return target_call(fd, IOTARGET_TEST_IOC_NEGATIVE, &arg, "negative",
 			 FOREVER);
 }
 
 int request_format(int fd, struct iotarget_test_format *arg)
 {
-	return make_call(fd, IOTARGET_TEST_IOC_FORMAT, arg, "iotarget_format",
+	return target_call(fd, IOTARGET_TEST_IOC_FORMAT, arg, "iotarget_format",
 			 FOREVER);
 }
 
@@ -528,7 +529,7 @@ static unsigned int send_ms(const struct iotarget_test_send *arg)
 
 int request_send_raw(int fd, struct iotarget_test_send *arg)
 {
-	return make_call(fd, IOTARGET_TEST_IOC_SEND, arg, "iotarget_send",
+	return target_call(fd, IOTARGET_TEST_IOC_SEND, arg, "iotarget_send",
 			 send_ms(arg));
 }
 
@@ -556,7 +557,7 @@ int request_do(int fd, unsigned int slot, unsigned int op, unsigned int ms)
 		[IOTARGET_TEST_FILL]		= "(fill)",
 	};
 
-	return make_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, names[op], ms);
+	return target_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, names[op], ms);
 }
 
 int request_cancel(int fd, unsigned int slot)
@@ -578,7 +579,7 @@ int request_called_back(int fd, unsigned int slot, unsigned int count,
 		.timeout_ms = ms, .count = count,
 	};
 
-	return make_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, "(callback)",
+	return target_call(fd, IOTARGET_TEST_IOC_REQUEST, &arg, "(callback)",
 			 FOREVER);
 }
 
@@ -586,14 +587,14 @@ struct iotarget_test_query request_query(int fd, unsigned int slot)
 {
 	struct iotarget_test_query arg = { .slot = slot, .seed = SEED };
 
-	make_call(fd, IOTARGET_TEST_IOC_QUERY, &arg, "(query)", FOREVER);
+	target_call(fd, IOTARGET_TEST_IOC_QUERY, &arg, "(query)", FOREVER);
 	return arg;
 }
 
 int load_start(int fd, struct iotarget_test_load_start *load)
 {
 	load->seed = SEED;
-	return make_call(fd, IOTARGET_TEST_IOC_LOAD_START, load, "(load)",
+	return target_call(fd, IOTARGET_TEST_IOC_LOAD_START, load, "(load)",
 			 FOREVER);
 }
 
@@ -601,7 +602,7 @@ int load_stop(int fd, unsigned int ms, struct iotarget_test_load_stop *books)
 {
 	memset(books, 0, sizeof(*books));
 	books->timeout_ms = ms;
-	return make_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
+	return target_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
 			 FOREVER);
 }
 
@@ -609,7 +610,7 @@ int load_peek(int fd, struct iotarget_test_load_stop *books)
 {
 	memset(books, 0, sizeof(*books));
 	books->peek = 1;
-	return make_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
+	return target_call(fd, IOTARGET_TEST_IOC_LOAD_STOP, books, "(load)",
 			 FOREVER);
 }
 
@@ -621,8 +622,8 @@ int module_books(struct iotarget_test_global *books)
 	if (fd < 0)
 		return fd;
 	memset(books, 0, sizeof(*books));
-	ret = make_call(fd, IOTARGET_TEST_IOC_GLOBAL, books, "(books)",
-			FOREVER);
+	ret = target_call(fd, IOTARGET_TEST_IOC_GLOBAL, books, "(books)",
+			  FOREVER);
 	close(fd);
 	return ret;
 }

@@ -62,6 +62,8 @@ enum { OPEN_PATH = 1, OPEN_DEVT, OPEN_FILE, OPEN_REOPEN };
 
 /* Targets: target.c. */
 bool module_loaded(void);
+int target_call(int fd, unsigned long ioc, void *arg, const char *call,
+		unsigned int ms);
 int target_new(const char *name, unsigned int limbo_bytes);
 int target_open_raw(int fd, struct iotarget_test_open *arg);
 int target_open(int fd, const char *path, unsigned int access,

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the block layer tells the holder of a claim.
+ *
+ * Context: process.  Lock: bd_holder_lock is held on entry, and dropped here.
+ */
+#include <linux/blkdev.h>
+
+#include "internal.h"
+
+static void lower_mark_dead(struct block_device *bdev, bool surprise)
+{
+	/* The caller keeps the device, and nothing of the holder is needed. */
+	mutex_unlock(&bdev->bd_holder_lock);
+	iotarget_watch_dead(bdev, surprise);
+	/* As for holders who don't listen: what others left in its page cache. */
+	if (!surprise)
+		sync_blockdev(bdev);
+}
+
+const struct blk_holder_ops iotarget_holder_ops = {
+	.mark_dead	= lower_mark_dead,
+};

@@ -1,0 +1,1047 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * May this device go?
+ *
+ * Linux has no way to ask.  Here is one, for those who can be asked: every target on
+ * every disk that goes with the device, those on disks that stand on such targets
+ * first.  And nobody else may use those disks: who can't be asked has to be taken
+ * for a no.  The first no ends it, and those who have agreed are told that the device
+ * stays.
+ *
+ * While all agree, the devices stay claimed, so that nobody else comes in and none of
+ * the targets can be kept from coming back.  That ends when the disks have gone, when
+ * the asker says so, and by itself after a time: silence is never a yes.
+ *
+ * A question holds no target: by its number it is found, or it is gone and has no
+ * say any more.
+ *
+ * Context: process; what may take long is done by a worker.  Lock:
+ * iotarget_lowers_lock.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "internal.h"
+#include "query.h"
+
+#define TIMEOUT_MS	10000
+#define EXPIRES_MS	30000
+#define CANCEL_MS	10000	/* for the targets of one depth to be back */
+
+/*
+ * Who looks at a disk that was just closed, as udev does, is through with it soon.
+ */
+#define OPENERS_MS	1000
+#define OPENERS_POLL_MS	20
+
+#define SLACK_MS	50	/* for the answer to come */
+#define GRACE_MS	500	/* for answers that come a little late */
+
+static LIST_HEAD(queries);
+static DECLARE_WAIT_QUEUE_HEAD(waitq);
+static struct workqueue_struct *query_wq;
+
+static void consent_free(struct kref *refs)
+{
+	struct iotarget_consent *c = container_of(refs, struct iotarget_consent,
+						  refs);
+	struct iotarget_ask *ask, *next_ask;
+	struct scope *s, *next;
+
+	list_for_each_entry_safe(ask, next_ask, &c->asks, node)
+		kfree(ask);
+	list_for_each_entry_safe(s, next, &c->scopes, node) {
+		iotarget_watch_put(s->watch);
+		kfree(s);
+	}
+	put_device(c->dev);		/* of one that was not begun */
+	kfree(c);
+}
+
+static void consent_put(struct iotarget_consent *c)
+{
+	kref_put(&c->refs, consent_free);
+}
+
+static bool time_is_over(const struct iotarget_consent *c)
+{
+	return time_after_eq(jiffies, c->deadline);
+}
+
+/* -- answers ------------------------------------------------------------------ */
+
+/**
+ * iotarget_ask_answer - a target has answered
+ * @ask: the question; not to be touched afterwards
+ * @answer: 0 or a negative errno
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: false if the answer came too late.
+ */
+bool iotarget_ask_answer(struct iotarget_ask *ask, int answer)
+{
+	struct iotarget_consent *c = ask->consent;
+	bool in_time = ask->state == IOTARGET_ASK_ASKED;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (in_time) {
+		ask->answer = answer;
+		WRITE_ONCE(ask->state, answer ? IOTARGET_ASK_REFUSED :
+						IOTARGET_ASK_AGREED);
+		wake_up_all(&waitq);
+	}
+	consent_put(c);
+	return in_time;
+}
+
+/**
+ * iotarget_ask_over - a target knows that the device stays
+ * @ask: the question; not to be touched afterwards
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_ask_over(struct iotarget_ask *ask)
+{
+	struct iotarget_consent *c = ask->consent;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	WRITE_ONCE(ask->state, IOTARGET_ASK_OVER);
+	wake_up_all(&waitq);
+	consent_put(c);
+}
+
+/* -- who is concerned --------------------------------------------------------- */
+
+static struct scope *scope_of(struct iotarget_consent *c,
+			      const struct iotarget_watch *watch)
+{
+	struct scope *s;
+
+	list_for_each_entry(s, &c->scopes, node) {
+		if (s->watch == watch)
+			return s;
+	}
+	return NULL;
+}
+
+static int add_scope(struct iotarget_consent *c, struct iotarget_watch *watch,
+		     unsigned int depth)
+{
+	struct scope *s = scope_of(c, watch);
+
+	if (s) {
+		s->depth = max(s->depth, depth);
+		return 0;
+	}
+	s = kzalloc(sizeof(*s), GFP_KERNEL);
+	if (!s)
+		return -ENOMEM;
+	s->disk = iotarget_watch_hold(watch);
+	if (!s->disk) {			/* it has left already */
+		kfree(s);
+		return 0;
+	}
+	s->watch = iotarget_watch_ref(watch);
+	s->depth = depth;
+	INIT_LIST_HEAD(&s->parks);
+	list_add_tail(&s->node, &c->scopes);
+	return 0;
+}
+
+static int add_ask(struct iotarget_consent *c, const struct iotarget_told *t,
+		   unsigned int depth)
+{
+	struct iotarget_ask *ask = kzalloc(sizeof(*ask), GFP_KERNEL);
+
+	if (!ask)
+		return -ENOMEM;
+	ask->consent = c;
+	ask->cookie = c->cookie;
+	ask->id = t->id;
+	ask->inst = t->inst;
+	strscpy(ask->name, t->name, sizeof(ask->name));
+	ask->devt = t->devt;
+	ask->depth = depth;
+	ask->deadline = c->deadline;
+	ask->dry_run = c->flags & IOTARGET_QUERY_DRY_RUN;
+	list_add_tail(&ask->node, &c->asks);
+	return 0;
+}
+
+/* Of the device itself only the part that was named goes. */
+static const struct block_device *part_of(const struct iotarget_consent *c,
+					  const struct scope *s)
+{
+	const struct block_device *bdev;
+
+	if (s->depth || !iotarget_watch_is_block(c->dev))
+		return NULL;
+	bdev = dev_to_bdev(c->dev);
+	return bdev == bdev->bd_disk->part0 ? NULL : bdev;
+}
+
+/* The disks that go with the device. */
+static int find_disks(struct iotarget_consent *c)
+{
+	struct iotarget_watch *watch = NULL;
+	int ret = 0;
+
+	while (!ret && (watch = iotarget_watch_next(watch, c->dev)))
+		ret = add_scope(c, watch, 0);
+	if (ret)
+		iotarget_watch_put(watch);
+	return ret ?: list_empty(&c->scopes) ? -ENODEV : 0;
+}
+
+/* Those on a disk, and the disks that stand on them. */
+static int find_targets(struct iotarget_consent *c, const struct scope *s)
+{
+	struct iotarget_told t = { };
+	struct iotarget_watch *watch;
+	int ret = 0;
+
+	while (!ret && iotarget_removal_next(&t, s->disk, part_of(c, s))) {
+		ret = add_ask(c, &t, s->depth);
+		watch = t.upper && !ret ? iotarget_watch_get(t.upper) : NULL;
+		if (watch)
+			ret = add_scope(c, watch, s->depth + 1);
+		iotarget_watch_put(watch);
+	}
+	return ret;
+}
+
+static int find_concerned(struct iotarget_consent *c)
+{
+	struct scope *s;
+	int ret;
+
+	ret = find_disks(c);
+	/* The list grows as those above are found. */
+	list_for_each_entry(s, &c->scopes, node) {
+		if (!ret)
+			ret = find_targets(c, s);
+	}
+	return ret;
+}
+
+/* Those who are asked already can't be asked by another. */
+static int enter(struct iotarget_consent *c)
+{
+	struct iotarget_consent *other;
+	struct scope *s;
+	int ret = 0;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(other, &queries, node) {
+		list_for_each_entry(s, &c->scopes, node) {
+			if (!scope_of(other, s->watch))
+				continue;
+			c->refusal.by = IOTARGET_REFUSED_BY_QUERY;
+			c->refusal.devt = disk_devt(s->disk);
+			strscpy(c->refusal.name, s->watch->name,
+				sizeof(c->refusal.name));
+			ret = -EBUSY;
+		}
+	}
+	if (!ret) {
+		list_add_tail(&c->node, &queries);
+		list_for_each_entry(s, &c->scopes, node)
+			s->gone = list_empty(&s->watch->node);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	return ret;
+}
+
+static void leave(struct iotarget_consent *c)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	list_del_init(&c->node);
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+/* -- other users -------------------------------------------------------------- */
+
+static int refuse_bdev(struct iotarget_consent *c, enum iotarget_refused_by by,
+		       const struct block_device *bdev)
+{
+	c->refusal.by = by;
+	c->refusal.devt = bdev->bd_dev;
+	snprintf(c->refusal.name, sizeof(c->refusal.name), "%s",
+		 dev_name(&bdev->bd_device));
+	return -EBUSY;
+}
+
+/* The partitions of a disk, each with a reference of its own. */
+static struct block_device *part_next(struct gendisk *disk, unsigned long *index)
+{
+	struct block_device *part;
+
+	rcu_read_lock();
+	while ((part = xa_find_after(&disk->part_tbl, index, ULONG_MAX,
+				     XA_PRESENT))) {
+		if (kobject_get_unless_zero(&part->bd_device.kobj))
+			break;
+	}
+	rcu_read_unlock();
+	return part;
+}
+
+static int claim(struct iotarget_consent *c, struct scope *s,
+		 struct block_device *bdev)
+{
+	struct park *park = kzalloc(sizeof(*park), GFP_KERNEL);
+	struct file *file;
+
+	if (!park)
+		return -ENOMEM;
+	park->lower = iotarget_lower_get(bdev->bd_dev);
+	if (!park->lower) {
+		kfree(park);
+		return -ENOMEM;
+	}
+	file = bdev_file_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, park->lower,
+				     &iotarget_holder_ops);
+	if (IS_ERR(file)) {
+		iotarget_lower_put(park->lower);
+		kfree(park);
+		switch (PTR_ERR(file)) {
+		case -EBUSY:
+			return refuse_bdev(c, IOTARGET_REFUSED_BY_CLAIM, bdev);
+		case -ENOMEDIUM:	/* nothing there to be claimed, */
+		case -ENXIO:		/* or not any more */
+		case -ENODEV:
+			return 0;
+		default:
+			return PTR_ERR(file);
+		}
+	}
+	park->file = file;
+	park->bdev = bdev;
+	list_add_tail(&park->node, &s->parks);
+	return 0;
+}
+
+/*
+ * So that nobody else comes in.  The kernel claims a disk or its partitions, and where
+ * a target claims one of them, we can but claim all of them.  Disks without a device
+ * below them are taken away by those who look whether they are open.
+ */
+static int claim_disk(struct iotarget_consent *c, struct scope *s)
+{
+	struct block_device *part;
+	struct gendisk *disk = s->disk;
+	unsigned long index = 0;
+	int ret = 0;
+
+	/* Its users have another disk open, which is not below the device. */
+	if (disk->flags & GENHD_FL_HIDDEN)
+		return refuse_bdev(c, IOTARGET_REFUSED_BY_CLAIM, disk->part0);
+	if (s->depth || !disk_to_dev(disk)->parent || part_of(c, s) ||
+	    c->flags & IOTARGET_QUERY_DRY_RUN)
+		return 0;
+	if (!iotarget_lower_claims_partition(disk))
+		return claim(c, s, disk->part0);
+	while (!ret && (part = part_next(disk, &index))) {
+		ret = claim(c, s, part);
+		put_device(&part->bd_device);
+	}
+	return ret;
+}
+
+static void unclaim(struct iotarget_consent *c)
+{
+	struct park *park, *next;
+	struct scope *s;
+
+	list_for_each_entry(s, &c->scopes, node) {
+		list_for_each_entry_safe(park, next, &s->parks, node) {
+			list_del(&park->node);
+			__fput_sync(park->file);
+			iotarget_lower_put(park->lower);
+			kfree(park);
+		}
+	}
+}
+
+static unsigned int our_opens(struct scope *s, const struct block_device *bdev)
+{
+	unsigned int ours = iotarget_lower_opens(bdev);
+	struct park *park;
+
+	list_for_each_entry(park, &s->parks, node)
+		ours += park->bdev == bdev;
+	return ours;
+}
+
+static bool has_other_openers(struct scope *s, const struct block_device *bdev,
+			      unsigned int by_parts)
+{
+	return atomic_read(&bdev->bd_openers) > our_opens(s, bdev) + by_parts;
+}
+
+/* Who has a partition open has opened the disk as well. */
+static int check_openers_once(struct iotarget_consent *c, struct scope *s)
+{
+	const struct block_device *only = part_of(c, s);
+	struct gendisk *disk = s->disk;
+	struct block_device *part;
+	unsigned long index = 0;
+	unsigned int parts = 0;
+	int ret = 0;
+
+	while (!ret && (part = part_next(disk, &index))) {
+		if ((!only || only == part) && has_other_openers(s, part, 0))
+			ret = refuse_bdev(c, IOTARGET_REFUSED_BY_OPENER, part);
+		parts += iotarget_opens_by_part(part);
+		put_device(&part->bd_device);
+	}
+	if (!ret && !only && has_other_openers(s, disk->part0, parts))
+		ret = refuse_bdev(c, IOTARGET_REFUSED_BY_OPENER, disk->part0);
+	return ret;
+}
+
+static int check_openers(struct iotarget_consent *c)
+{
+	unsigned long until = jiffies + msecs_to_jiffies(OPENERS_MS);
+	struct scope *s;
+	int ret;
+
+	if (time_after(until, c->deadline))
+		until = c->deadline;
+	for (;;) {
+		ret = 0;
+		list_for_each_entry(s, &c->scopes, node) {
+			/* Of what stands on a target, its owner knows better. */
+			if (!ret && !s->depth)
+				ret = check_openers_once(c, s);
+		}
+		if (!ret || time_after_eq(jiffies, until))
+			return ret;
+		msleep(OPENERS_POLL_MS);
+	}
+}
+
+static int check_others(struct iotarget_consent *c)
+{
+	struct scope *s;
+	int ret;
+
+	list_for_each_entry(s, &c->scopes, node) {
+		ret = claim_disk(c, s);
+		if (ret)
+			return ret;
+	}
+	ret = check_openers(c);
+	if (!ret)
+		c->refusal.by = IOTARGET_REFUSED_BY_NOBODY;
+	return ret;
+}
+
+/* -- asking ----------------------------------------------------------------- */
+
+static unsigned int deepest(const struct iotarget_consent *c)
+{
+	const struct iotarget_ask *ask;
+	unsigned int depth = 0;
+
+	list_for_each_entry(ask, &c->asks, node)
+		depth = max(depth, ask->depth);
+	return depth;
+}
+
+static void refuse_target(struct iotarget_consent *c,
+			  const struct iotarget_ask *ask, int error)
+{
+	c->refusal.by = IOTARGET_REFUSED_BY_TARGET;
+	c->refusal.error = error;
+	c->refusal.devt = ask->devt;
+	strscpy(c->refusal.name, ask->name, sizeof(c->refusal.name));
+}
+
+static void put_questions(struct iotarget_consent *c, unsigned int depth)
+{
+	struct iotarget_ask *ask;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(ask, &c->asks, node) {
+		if (ask->depth != depth)
+			continue;
+		ask->state = IOTARGET_ASK_ASKED;
+		kref_get(&c->refs);
+		if (!iotarget_removal_ask(ask)) {
+			ask->state = IOTARGET_ASK_OVER;
+			consent_put(c);
+		}
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+static struct iotarget_ask *first_in(struct iotarget_consent *c,
+				     unsigned int depth, unsigned int state)
+{
+	struct iotarget_ask *ask;
+
+	list_for_each_entry(ask, &c->asks, node) {
+		if (ask->depth == depth && READ_ONCE(ask->state) == state)
+			return ask;
+	}
+	return NULL;
+}
+
+/* Without a refusal, not to have answered by now is one. */
+static int collect_answers(struct iotarget_consent *c, unsigned int depth)
+{
+	const struct iotarget_ask *refused, *silent;
+
+	refused = first_in(c, depth, IOTARGET_ASK_REFUSED);
+	if (refused) {
+		refuse_target(c, refused, refused->answer);
+		return -EBUSY;
+	}
+	silent = first_in(c, depth, IOTARGET_ASK_ASKED);
+	if (!silent)
+		return 0;
+	if (READ_ONCE(c->unwanted))
+		return -ECANCELED;
+	pr_warn_ratelimited("iotarget: %s: did not answer in time whether its device may go\n",
+			    silent->name);
+	refuse_target(c, silent, -ETIMEDOUT);
+	return -ETIMEDOUT;
+}
+
+static int ask_depth(struct iotarget_consent *c, unsigned int depth)
+{
+	const long left = c->deadline - jiffies;
+
+	if (READ_ONCE(c->unwanted))
+		return -ECANCELED;
+	put_questions(c, depth);
+	wait_event_timeout(waitq,
+			   !first_in(c, depth, IOTARGET_ASK_ASKED) ||
+			   first_in(c, depth, IOTARGET_ASK_REFUSED) ||
+			   READ_ONCE(c->unwanted),
+			   max(left, 1L));
+	return collect_answers(c, depth);
+}
+
+static bool was_asked(const struct iotarget_consent *c,
+		      const struct iotarget_told *t)
+{
+	const struct iotarget_ask *ask;
+
+	list_for_each_entry(ask, &c->asks, node) {
+		if (ask->id == t->id && ask->inst == t->inst)
+			return true;
+	}
+	return false;
+}
+
+/* Those who came while others were asked, and disks with them. */
+static int check_newcomers(struct iotarget_consent *c)
+{
+	struct iotarget_watch *watch = NULL;
+	struct scope *s;
+
+	while ((watch = iotarget_watch_next(watch, c->dev))) {
+		if (!scope_of(c, watch)) {
+			iotarget_watch_put(watch);
+			return -EAGAIN;
+		}
+	}
+	list_for_each_entry(s, &c->scopes, node) {
+		struct iotarget_told t = { };
+
+		while (iotarget_removal_next(&t, s->disk, part_of(c, s))) {
+			if (!t.open && was_asked(c, &t))
+				continue;
+			c->refusal.by = IOTARGET_REFUSED_BY_TARGET;
+			c->refusal.error = -EBUSY;
+			c->refusal.devt = t.devt;
+			strscpy(c->refusal.name, t.name,
+				sizeof(c->refusal.name));
+			return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+static int ask_all(struct iotarget_consent *c)
+{
+	int depth, ret = 0;
+
+	for (depth = deepest(c); depth >= 0 && !ret; depth--)
+		ret = ask_depth(c, depth);
+	return ret;
+}
+
+static bool any_asked(const struct iotarget_consent *c)
+{
+	const struct iotarget_ask *ask;
+
+	list_for_each_entry(ask, &c->asks, node) {
+		if (READ_ONCE(ask->state) == IOTARGET_ASK_ASKED)
+			return true;
+	}
+	return false;
+}
+
+/* Who is about to answer does so first; a yes after that is taken back by itself. */
+static void await_answers(struct iotarget_consent *c)
+{
+	const long left = c->deadline - jiffies;
+	struct iotarget_ask *ask;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(ask, &c->asks, node)
+		iotarget_removal_withdraw(ask);
+	mutex_unlock(&iotarget_lowers_lock);
+	/* Most have the same deadline, and are on their way. */
+	wait_event_timeout(waitq, !any_asked(c),
+			   max(left, 0L) + msecs_to_jiffies(GRACE_MS));
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(ask, &c->asks, node) {
+		if (ask->state == IOTARGET_ASK_ASKED)
+			WRITE_ONCE(ask->state, IOTARGET_ASK_LATE);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+/* Those who agreed get their devices back, the lowest first. */
+static void cancel_all(struct iotarget_consent *c)
+{
+	const unsigned int last = deepest(c);
+	struct iotarget_ask *ask;
+	unsigned int depth;
+
+	await_answers(c);
+	for (depth = 0; depth <= last; depth++) {
+		mutex_lock(&iotarget_lowers_lock);
+		list_for_each_entry(ask, &c->asks, node) {
+			if (ask->depth != depth ||
+			    ask->state != IOTARGET_ASK_AGREED || ask->dry_run)
+				continue;
+			ask->state = IOTARGET_ASK_CANCELING;
+			kref_get(&c->refs);
+			if (!iotarget_removal_cancel(ask)) {
+				ask->state = IOTARGET_ASK_OVER;
+				consent_put(c);
+			}
+		}
+		mutex_unlock(&iotarget_lowers_lock);
+		wait_event_timeout(waitq,
+				   !first_in(c, depth, IOTARGET_ASK_CANCELING),
+				   msecs_to_jiffies(CANCEL_MS));
+	}
+}
+
+/* -- the life of a query ------------------------------------------------------- */
+
+static bool all_gone(const struct iotarget_consent *c)
+{
+	const struct scope *s;
+
+	list_for_each_entry(s, &c->scopes, node) {
+		if (!s->depth && !s->gone)
+			return false;
+	}
+	return true;
+}
+
+static void set_phase(struct iotarget_consent *c, enum phase phase)
+{
+	/* Pairs with phase_of(). */
+	smp_store_release(&c->phase, phase);
+	wake_up_all(&waitq);
+}
+
+/* Nobody opens a disk that all have agreed may go. */
+static void set_agreed(struct iotarget_consent *c, bool agreed)
+{
+	struct scope *s;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(s, &c->scopes, node) {
+		s->watch->agreed = agreed;
+		s->watch->agreed_part = part_of(c, s);
+	}
+}
+
+/* An agreement ends, once, and a worker sees to it. */
+static void end(struct iotarget_consent *c, int result)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (c->phase != PHASE_AGREED)
+		return;
+	c->result = result;
+	set_agreed(c, false);
+	set_phase(c, PHASE_ENDING);
+	kref_get(&c->refs);
+	queue_work(query_wq, &c->end_work);
+}
+
+static void query_over(struct iotarget_consent *c)
+{
+	struct scope *s;
+
+	if (c->result != 0)
+		cancel_all(c);
+	unclaim(c);
+	leave(c);
+	/* What is left of the question must not keep what has gone. */
+	list_for_each_entry(s, &c->scopes, node)
+		put_device(disk_to_dev(s->disk));
+	put_device(c->dev);
+	c->dev = NULL;
+	mutex_lock(&iotarget_lowers_lock);
+	set_phase(c, PHASE_ENDED);
+	mutex_unlock(&iotarget_lowers_lock);
+	if (c->ended)
+		c->ended(c);
+}
+
+static void end_work(struct work_struct *work)
+{
+	struct iotarget_consent *c = container_of(work, struct iotarget_consent,
+						  end_work);
+
+	if (cancel_delayed_work_sync(&c->expire))
+		consent_put(c);
+	query_over(c);
+	consent_put(c);
+}
+
+static void expire_work(struct work_struct *work)
+{
+	struct iotarget_consent *c = container_of(to_delayed_work(work),
+						  struct iotarget_consent,
+						  expire);
+
+	mutex_lock(&iotarget_lowers_lock);
+	end(c, -ETIME);
+	mutex_unlock(&iotarget_lowers_lock);
+	consent_put(c);
+}
+
+static int query_steps(struct iotarget_consent *c)
+{
+	int ret;
+
+	ret = find_concerned(c) ?: enter(c);
+	if (ret)
+		return ret;
+	ret = check_others(c) ?: ask_all(c);
+	if (!ret && !(c->flags & IOTARGET_QUERY_DRY_RUN)) {
+		/* From here on nobody comes; who came while we asked is seen. */
+		mutex_lock(&iotarget_lowers_lock);
+		set_agreed(c, true);
+		mutex_unlock(&iotarget_lowers_lock);
+		ret = check_newcomers(c) ?: check_openers(c);
+	}
+	if (!ret && time_is_over(c))
+		ret = -ETIMEDOUT;
+	return ret;
+}
+
+static void query_work(struct work_struct *work)
+{
+	struct iotarget_consent *c = container_of(work, struct iotarget_consent,
+						  work);
+	int ret = query_steps(c);
+	bool agreed = false;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (!ret && c->unwanted)
+		ret = -ECANCELED;
+	c->answer = ret;
+	mutex_unlock(&iotarget_lowers_lock);
+	if (c->answered)
+		c->answered(c);
+	mutex_lock(&iotarget_lowers_lock);
+	if (!ret && !(c->flags & IOTARGET_QUERY_DRY_RUN)) {
+		agreed = true;
+		set_phase(c, PHASE_AGREED);
+		kref_get(&c->refs);
+		queue_delayed_work(iotarget_fast_wq, &c->expire,
+				   iotarget_jiffies(c->expires_ms));
+		/* What came while the answer was told has ended nothing yet. */
+		if (all_gone(c))
+			end(c, 0);
+		else if (c->unwanted)
+			end(c, -ECANCELED);
+	} else {
+		/* Another query's are its own. */
+		if (!list_empty(&c->node))
+			set_agreed(c, false);
+		set_phase(c, PHASE_REFUSED);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	if (!agreed) {
+		c->result = ret ?: -ECANCELED;
+		query_over(c);
+	}
+	consent_put(c);
+}
+
+/**
+ * iotarget_query_gone - a disk or a partition has left the system
+ * @watch: its watch
+ * @part: the partition, if only that has
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_query_gone(const struct iotarget_watch *watch,
+			 const struct block_device *part)
+{
+	struct iotarget_consent *c;
+	struct scope *s;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(c, &queries, node) {
+		s = scope_of(c, watch);
+		if (!s || (part && part_of(c, s) != part))
+			continue;
+		s->gone = true;
+		if (all_gone(c))
+			end(c, 0);
+	}
+}
+
+/**
+ * iotarget_consent_begin - begin to ask
+ * @dev: the device; a reference is taken
+ * @params: how; checked
+ *
+ * Context: process; sleeps.
+ * Return: the query, to be given to iotarget_consent_go() and iotarget_consent_drop(),
+ * or an ERR_PTR of -ENOMEM.
+ */
+struct iotarget_consent *
+iotarget_consent_begin(struct device *dev,
+		       const struct iotarget_query_params *params)
+{
+	struct iotarget_consent *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&c->refs);
+	INIT_LIST_HEAD(&c->node);
+	INIT_LIST_HEAD(&c->asks);
+	INIT_LIST_HEAD(&c->scopes);
+	INIT_WORK(&c->work, query_work);
+	INIT_WORK(&c->end_work, end_work);
+	INIT_DELAYED_WORK(&c->expire, expire_work);
+	c->dev = get_device(dev);
+	c->flags = params->flags;
+	c->timeout_ms = params->timeout_ms ?: TIMEOUT_MS;
+	c->expires_ms = params->expires_ms ?: EXPIRES_MS;
+	return c;
+}
+
+/**
+ * iotarget_consent_go - ask
+ * @c: the query
+ *
+ * Context: process.
+ */
+void iotarget_consent_go(struct iotarget_consent *c)
+{
+	c->deadline = jiffies + msecs_to_jiffies(c->timeout_ms);
+	kref_get(&c->refs);
+	queue_work(query_wq, &c->work);
+}
+
+/**
+ * iotarget_consent_cancel - the asker wants nothing any more
+ * @c: the query
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_consent_cancel(struct iotarget_consent *c)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	c->unwanted = true;
+	end(c, -ECANCELED);
+	mutex_unlock(&iotarget_lowers_lock);
+	wake_up_all(&waitq);
+}
+
+/**
+ * iotarget_consent_drop - let go of a query
+ * @c: the query
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_consent_drop(struct iotarget_consent *c)
+{
+	consent_put(c);
+}
+
+static enum phase phase_of(const struct iotarget_consent *c)
+{
+	/* Pairs with set_phase(): what belongs to the phase is there. */
+	return smp_load_acquire(&c->phase);
+}
+
+static int wait_phase(struct iotarget_consent *c, enum phase phase,
+		      unsigned int timeout_ms)
+{
+	long left = MAX_SCHEDULE_TIMEOUT;
+
+	if (timeout_ms != IOTARGET_WAIT_FOREVER)
+		left = iotarget_jiffies(timeout_ms);
+	left = wait_event_killable_timeout(waitq, phase_of(c) >= phase, left);
+	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+}
+
+/* An answer; after a refusal also until all is as it was, if there is time for that. */
+static int wait_answer(struct iotarget_consent *c)
+{
+	/* The one who asks gives up first. */
+	int ret = wait_phase(c, PHASE_AGREED, c->timeout_ms + SLACK_MS);
+
+	if (phase_of(c) >= PHASE_REFUSED)
+		return c->answer;
+	return ret;
+}
+
+/**
+ * iotarget_query_remove - ask whether a device may go
+ * @dev: what is to be removed: a partition, a disk, or an ancestor of disks
+ * @params: how, or NULL
+ * @refusal: who refused, or NULL
+ *
+ * Every target on every disk below @dev is asked, those that stand on others first,
+ * and every other user of these disks counts as a refusal.  If all agree, their
+ * devices are closed and stay claimed until they are gone, or the agreement ends.
+ *
+ * Extension; the system's part in KMDF.
+ *
+ * Context: process; sleeps, killable.
+ * Return: the agreement, for iotarget_query_wait(), to be ended by
+ * iotarget_query_end(); NULL after a dry run to which all said yes; or an ERR_PTR, and
+ * then everything is as it was, or will be as soon as those who agreed have their device
+ * back: -EBUSY, see @refusal; -ETIMEDOUT, likewise, or an open or another step took too
+ * long; -EAGAIN: a disk came meanwhile; -ENODEV: no disk is there; -EINTR, -ENOMEM,
+ * -EINVAL, -EWOULDBLOCK.
+ */
+struct iotarget_consent *
+iotarget_query_remove(struct device *dev,
+		      const struct iotarget_query_params *params,
+		      struct iotarget_refusal *refusal)
+{
+	static const struct iotarget_query_params defaults;
+	struct iotarget_consent *c;
+	int ret;
+
+	params = params ?: &defaults;
+	if (refusal)
+		*refusal = (struct iotarget_refusal){ };
+	if (!dev || params->flags & ~IOTARGET_QUERY_DRY_RUN || params->pad ||
+	    memchr_inv(params->reserved, 0, sizeof(params->reserved)) ||
+	    params->timeout_ms > IOTARGET_TIMEOUT_MAX_MS ||
+	    params->expires_ms > IOTARGET_TIMEOUT_MAX_MS)
+		return ERR_PTR(-EINVAL);
+	ret = iotarget_may_wait(NULL, params->timeout_ms);
+	if (ret)
+		return ERR_PTR(ret);
+	c = iotarget_consent_begin(dev, params);
+	if (IS_ERR(c))
+		return c;
+	iotarget_consent_go(c);
+	ret = wait_answer(c);
+	if (refusal && phase_of(c) >= PHASE_REFUSED)
+		*refusal = c->refusal;
+	if (!ret && !(c->flags & IOTARGET_QUERY_DRY_RUN))
+		return c;
+	iotarget_consent_cancel(c);
+	consent_put(c);
+	return ret ? ERR_PTR(ret) : NULL;
+}
+EXPORT_SYMBOL_GPL(iotarget_query_remove);
+
+/**
+ * iotarget_query_wait - wait until the device is gone
+ * @consent: the agreement
+ * @timeout_ms: the longest wait, or %IOTARGET_WAIT_FOREVER
+ *
+ * Extension.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0: it is gone; -ETIME: the agreement has expired; -ECANCELED: it was ended;
+ * -ETIMEDOUT, -EINTR.
+ */
+int iotarget_query_wait(struct iotarget_consent *consent,
+			unsigned int timeout_ms)
+{
+	int ret;
+
+	ret = iotarget_may_wait(NULL, timeout_ms) ?:
+	      wait_phase(consent, PHASE_ENDED, timeout_ms);
+	return ret ?: consent->result;
+}
+EXPORT_SYMBOL_GPL(iotarget_query_wait);
+
+/**
+ * iotarget_query_end - end an agreement
+ * @consent: the agreement; gone afterwards, however the wait ends
+ * @timeout_ms: the longest wait, or %IOTARGET_WAIT_FOREVER
+ *
+ * Unless the device is gone, all who agreed are told that it stays.
+ *
+ * Extension.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0: the device was removed; -ECANCELED: it stays; -ETIME: the agreement
+ * had expired before; -ETIMEDOUT, -EINTR: some are not back yet.
+ */
+int iotarget_query_end(struct iotarget_consent *consent,
+		       unsigned int timeout_ms)
+{
+	int ret;
+
+	iotarget_consent_cancel(consent);
+	ret = iotarget_query_wait(consent, timeout_ms);
+	consent_put(consent);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iotarget_query_end);
+
+/**
+ * iotarget_query_init - at module load
+ *
+ * Context: module load.
+ * Return: 0 or -ENOMEM.
+ */
+int iotarget_query_init(void)
+{
+	query_wq = alloc_workqueue("iotarget_query", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	return query_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * iotarget_query_exit - at module unload
+ *
+ * Context: module unload; sleeps.
+ */
+void iotarget_query_exit(void)
+{
+	struct iotarget_consent *c;
+
+	/* Those of user space; drivers have ended theirs. */
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(c, &queries, node) {
+		c->unwanted = true;
+		end(c, -ECANCELED);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	wake_up_all(&waitq);
+	destroy_workqueue(query_wq);
+}

@@ -1,0 +1,906 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a removal means to the owner of a target.
+ *
+ * A target that is opened on a block device is told when that device goes, by its
+ * callbacks or by what stands in for those it does not have.  It is told once for
+ * each opening: the sources of events (watch.c, query.c) raise its level, and
+ * whatever has not been told when a higher level comes is not told any more.
+ *
+ *   orderly	&iotarget_ops.query_remove, with no way to refuse
+ *   surprise	the gates are shut at once; what is held fails, never sent
+ *   complete	&iotarget_ops.remove_complete
+ *
+ * A query that can be refused is one more thing to tell, and so is that it was
+ * canceled.  All of that is done by one work item of each target, so that no two
+ * callbacks of a target run at a time, and no source of events waits for one but for
+ * a time of its own.  What was told survives a close for query-remove; any other close,
+ * a delete, and the next opening end it.
+ *
+ * Context: process.  Lock: iotarget_lowers_lock.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/workqueue.h>
+
+#include <uapi/linux/iotarget.h>
+
+#include "internal.h"
+
+/* What an owner has to be told, or is done for it; the lowest bit first. */
+enum {
+	TODO_COMPLETE,
+	TODO_NOTICE,
+	TODO_CANCELED,
+	TODO_ASK,
+	TODO_NONE,
+};
+
+#define REOPEN_MS	5000
+#define REOPEN_POLL_MS	20
+#define RETRY_MS	100	/* for a module that is being loaded */
+
+static LIST_HEAD(told);
+static DECLARE_WAIT_QUEUE_HEAD(told_waitq);
+static struct workqueue_struct *removal_wq;
+
+static void retry(struct work_struct *work);
+static DECLARE_DELAYED_WORK(retry_work, retry);
+
+static struct iotarget *to_target(struct iotarget_removal *r)
+{
+	return container_of(r, struct iotarget, removal);
+}
+
+/* The work holds the target, and the code of its owner. */
+static void kick(struct iotarget_removal *r)
+{
+	struct iotarget *target = to_target(r);
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (!iotarget_pin_loaded(target)) {
+		queue_delayed_work(iotarget_fast_wq, &retry_work,
+				   iotarget_jiffies(RETRY_MS));
+		return;
+	}
+	if (!queue_work(removal_wq, &r->work))
+		iotarget_gate_unpin(target);
+}
+
+/* Fail what is held, beside whatever callback runs: it may wait for that. */
+static void kick_lost(struct iotarget_removal *r)
+{
+	struct iotarget *target = to_target(r);
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (!iotarget_pin_loaded(target))
+		queue_delayed_work(iotarget_fast_wq, &retry_work,
+				   iotarget_jiffies(RETRY_MS));
+	else if (!queue_work(removal_wq, &r->lost))
+		iotarget_gate_unpin(target);
+}
+
+/* A callback of a module whose init may still fail is no place to be. */
+static void retry(struct work_struct *work)
+{
+	struct iotarget_removal *r;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(r, &told, node) {
+		if (r->todo)
+			kick(r);
+		if (r->level > IOTARGET_REMOVAL_ORDERLY)
+			kick_lost(r);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+static void todo(struct iotarget_removal *r, unsigned int what)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (__test_and_set_bit(what, &r->todo))
+		return;
+	if (what == TODO_NOTICE)
+		WRITE_ONCE(r->watch->noticing, r->watch->noticing + 1);
+	kick(r);
+}
+
+/* What was not told is not told any more. */
+static void forget_todo(struct iotarget_removal *r)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (test_bit(TODO_NOTICE, &r->todo))
+		iotarget_watch_noticed(r->watch);
+	if (r->ask)
+		iotarget_ask_over(r->ask);
+	if (r->canceled)
+		iotarget_ask_over(r->canceled);
+	r->ask = NULL;
+	r->canceled = NULL;
+	r->todo = 0;
+}
+
+static bool is_open(struct iotarget *target)
+{
+	return iotarget_word_open(READ_ONCE(target->gate.word));
+}
+
+/* At once, whoever comes next is held; to fail what is held is the worker's. */
+static void shut(struct iotarget_removal *r)
+{
+	const struct iotarget_by by = { .inst = r->inst, .live = true };
+
+	iotarget_control_event(to_target(r), IOTARGET_EV_STOP_LEAVE, &by, NULL);
+}
+
+static void raise_level(struct iotarget_removal *r,
+			enum iotarget_removal_level level)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (level <= r->level)
+		return;
+	r->level = level;
+	if (level == IOTARGET_REMOVAL_ORDERLY) {
+		/* Who has agreed, or closed it otherwise, is ready. */
+		if (r->watch && (!r->opened || is_open(to_target(r))))
+			todo(r, TODO_NOTICE);
+		return;
+	}
+	shut(r);
+	kick_lost(r);
+	if (level == IOTARGET_REMOVAL_COMPLETE)
+		todo(r, TODO_COMPLETE);
+}
+
+/**
+ * iotarget_removal_tell - a disk, or a partition, is going or gone
+ * @disk: the disk
+ * @bdev: the partition, or NULL for all of the disk
+ * @level: how far it has come
+ *
+ * Context: process, with iotarget_lowers_lock; waits for nothing.
+ */
+void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
+			   enum iotarget_removal_level level)
+{
+	struct iotarget_removal *r;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	iotarget_lower_tell(disk, bdev, level);
+	list_for_each_entry(r, &told, node) {
+		if (r->disk == disk && (!bdev || r->part == bdev))
+			raise_level(r, level);
+	}
+}
+
+/* -- what is done --------------------------------------------------------- */
+
+static unsigned int ms_until(unsigned long deadline)
+{
+	const long left = deadline - jiffies;
+
+	return left > 0 ? jiffies_to_msecs(left) : 0;
+}
+
+static struct iotarget_inst *hold_inst(struct iotarget *target, u64 number)
+{
+	struct iotarget_inst *inst = iotarget_inst_current(target);
+
+	if (inst && inst->number != number) {
+		iotarget_inst_put(inst);
+		inst = NULL;
+	}
+	return inst;
+}
+
+static u64 changes_of(struct iotarget *target)
+{
+	struct iotarget_gate *gate = &target->gate;
+	u64 changes;
+
+	spin_lock_irq(&gate->lock);
+	changes = gate->changes;
+	spin_unlock_irq(&gate->lock);
+	return changes;
+}
+
+/* What was sent is back, and durable. */
+static int settle(struct iotarget *target, struct iotarget_inst *inst,
+		  unsigned long deadline)
+{
+	if (!wait_event_timeout(target->gate.waitq, iotarget_inst_quiet(inst),
+				max_t(long, deadline - jiffies, 1)))
+		return -ETIMEDOUT;
+	return iotarget_flush_past(target, ms_until(deadline) ?: 1);
+}
+
+/*
+ * Drained and flushed: nothing is lost that was acknowledged.  Who was stopped or
+ * purged already is left so, as it may be by somebody's stop that has a time to end.
+ */
+static int leave(struct iotarget *target, u64 number, unsigned long deadline)
+{
+	const struct iotarget_by live = { .inst = number, .live = true };
+	struct iotarget_change stop = { }, close = { };
+	struct iotarget_inst *inst = hold_inst(target, number);
+	struct iotarget_by by = { .inst = number };
+	int ret, stopped;
+
+	if (!inst)
+		return 0;		/* it is closed already */
+	stopped = iotarget_control_event(target, IOTARGET_EV_STOP_WAIT, &live,
+					 &stop);
+	by.unchanged = stopped ? changes_of(target) : stop.changes;
+	ret = settle(target, inst, deadline);
+	/* If it was started since, there is more to be flushed. */
+	if (!ret)
+		ret = iotarget_control_event(target, IOTARGET_EV_CLOSE_QUERY,
+					     &by, &close);
+	else if (!stopped)
+		iotarget_control_event(target, IOTARGET_EV_START, &by, NULL);
+	/* Who is asked next may look whether it is open; but it is a yes already. */
+	if (close.inst)
+		iotarget_gate_wait(target, &close, ms_until(deadline), NULL);
+	if (READ_ONCE(inst->detached))
+		ret = 0;
+	iotarget_change_put(&close);
+	iotarget_change_put(&stop);
+	iotarget_inst_put(inst);
+	return ret == -ECANCELED ? -EBUSY : ret;
+}
+
+/**
+ * iotarget_query_remove_default - answer as a target without a callback does
+ * @target: the target
+ * @query: as &iotarget_ops.query_remove got it
+ *
+ * Stops the target, waits for what is sent, flushes, and closes it for query-remove.
+ * If that fails or takes too long, it is started again if it was before.  A target that
+ * was opened by a file refuses, as it could not be opened again, unless the query is
+ * forced.
+ *
+ * KMDF: what the framework does where EvtIoTargetQueryRemove is missing; the drain and the
+ * flush are an extension.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.query_remove.
+ * Return: 0: it may go; -ETIMEDOUT: something is still out; -EBUSY: it was opened by a
+ * file, or was started meanwhile; the errors of iotarget_flush().
+ */
+int iotarget_query_remove_default(struct iotarget *target,
+				  const struct iotarget_query *query)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool by_file;
+	u64 inst;
+
+	mutex_lock(&iotarget_lowers_lock);
+	by_file = r->by_file;
+	inst = r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	/* It could not come back. */
+	if (by_file && !query->forced)
+		return -EBUSY;
+	if (query->dry_run)
+		return 0;
+	return leave(target, inst, jiffies + msecs_to_jiffies(query->timeout_ms));
+}
+EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
+
+/**
+ * iotarget_remove_canceled_default - come back as a target without a callback does
+ * @target: the target
+ *
+ * Opens it again, as it was opened, if it is closed for query-remove.
+ *
+ * KMDF: what the framework does where EvtIoTargetRemoveCanceled is missing.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.remove_canceled.
+ * Return: 0; -EINVAL for one that was opened by a file; as iotarget_open().
+ */
+int iotarget_remove_canceled_default(struct iotarget *target)
+{
+	struct iotarget_removal *r = &target->removal;
+	const unsigned long until = jiffies + msecs_to_jiffies(REOPEN_MS);
+	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT };
+	bool by_file;
+	int ret;
+
+	if (iotarget_get_state(target) != IOTARGET_CLOSED_FOR_QUERY_REMOVE)
+		return 0;
+	mutex_lock(&iotarget_lowers_lock);
+	how.access = r->access;
+	how.share = r->share;
+	how.devt = r->devt;
+	by_file = r->by_file;
+	mutex_unlock(&iotarget_lowers_lock);
+	if (by_file)
+		return -EINVAL;
+	/* A disk that stands on another target may be a moment behind it. */
+	for (;;) {
+		ret = iotarget_open_backend(target, &iotarget_block_ops, &how,
+					    REOPEN_MS);
+		if (ret != -EBUSY || time_after(jiffies, until) ||
+		    iotarget_get_state(target) != IOTARGET_CLOSED)
+			break;
+		msleep(REOPEN_POLL_MS);
+	}
+	if (ret)
+		iotarget_warn(target, "not opened again: error %d\n", ret);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iotarget_remove_canceled_default);
+
+static int ask(struct iotarget *target, const struct iotarget_query *query)
+{
+	int ret;
+
+	if (!target->ops->query_remove)
+		return iotarget_query_remove_default(target, query);
+	ret = target->ops->query_remove(target, query);
+	if (!ret && !query->dry_run && is_open(target)) {
+		iotarget_warn(target, "agreed to a removal and kept the device open\n");
+		return -EBUSY;
+	}
+	return ret;
+}
+
+static void do_notice(struct iotarget *target, struct iotarget_watch *watch)
+{
+	const unsigned long deadline = READ_ONCE(watch->deadline);
+	const struct iotarget_query query = {
+		.forced = true,
+		.timeout_ms = ms_until(deadline),
+	};
+
+	/* Nobody hears the answer; and who has agreed meanwhile need not be told. */
+	if (!is_open(target))
+		return;
+	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_QUERY, &query,
+			      0);
+	ask(target, &query);
+}
+
+static void do_lost(struct iotarget *target, u64 inst)
+{
+	const struct iotarget_by by = { .inst = inst };
+
+	if (READ_ONCE(target->gate.word) == IOTARGET_W_PURGED)
+		return;
+	iotarget_control_event(target, IOTARGET_EV_PURGE, &by, NULL);
+}
+
+static void lost_work(struct work_struct *work)
+{
+	struct iotarget_removal *r = container_of(work, struct iotarget_removal,
+						  lost);
+	struct iotarget *target = to_target(r);
+	u64 inst = 0;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (!list_empty(&r->node) && r->level > IOTARGET_REMOVAL_ORDERLY)
+		inst = r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	if (inst)
+		do_lost(target, inst);
+	iotarget_gate_unpin(target);
+}
+
+/* What it is told of, or what is left of it, but no later opening. */
+static void close_this(struct iotarget *target, u64 inst)
+{
+	struct iotarget_by by = { .inst = inst };
+	enum iotarget_word word;
+
+	spin_lock_irq(&target->gate.lock);
+	word = target->gate.word;
+	if (word == IOTARGET_W_CFQR)
+		by = (struct iotarget_by){ .unchanged = target->gate.changes };
+	spin_unlock_irq(&target->gate.lock);
+	iotarget_control_event(target, IOTARGET_EV_CLOSE, &by, NULL);
+}
+
+static void do_complete(struct iotarget *target, u64 inst)
+{
+	/* An owner who leaves it open has nothing to wait for any more. */
+	do_lost(target, inst);
+	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_COMPLETE, NULL,
+			      0);
+	if (target->ops->remove_complete)
+		target->ops->remove_complete(target);
+	else
+		close_this(target, inst);
+}
+
+/* Without a question it was itself that came too late. */
+static void do_canceled(struct iotarget *target, const struct iotarget_ask *a)
+{
+	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_CANCELED, NULL,
+			      a ? a->cookie : 0);
+	if (target->ops->remove_canceled)
+		target->ops->remove_canceled(target);
+	else
+		iotarget_remove_canceled_default(target);
+}
+
+static void do_ask(struct iotarget *target, struct iotarget_ask *a)
+{
+	const struct iotarget_query query = {
+		.timeout_ms = ms_until(a->deadline),
+		.dry_run = a->dry_run,
+	};
+	int ret = -ETIMEDOUT;
+
+	/* Who has closed it has no say, and nothing to be opened again. */
+	if (!is_open(target)) {
+		mutex_lock(&iotarget_lowers_lock);
+		iotarget_ask_over(a);
+		mutex_unlock(&iotarget_lowers_lock);
+		return;
+	}
+	if (query.timeout_ms) {
+		iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_QUERY,
+				      &query, a->cookie);
+		ret = ask(target, &query);
+	}
+	/* A yes that came too late is taken back. */
+	mutex_lock(&iotarget_lowers_lock);
+	if (!iotarget_ask_answer(a, ret) && !ret && !query.dry_run &&
+	    !list_empty(&target->removal.node))
+		todo(&target->removal, TODO_CANCELED);
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+/* Its watch is to be put when the lock is dropped. */
+static struct iotarget_watch *unlist(struct iotarget_removal *r)
+{
+	struct iotarget_watch *watch = r->watch;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (list_empty(&r->node))
+		return NULL;
+	forget_todo(r);
+	list_del_init(&r->node);
+	r->watch = NULL;
+	return watch;
+}
+
+/**
+ * struct task - what the worker does next
+ * @what: TODO_*
+ * @watch: with a reference, or NULL
+ * @ask: with a reference, which its answer or end drops
+ * @inst: the instance that it is about
+ */
+struct task {
+	unsigned int		what;
+	struct iotarget_watch	*watch;
+	struct iotarget_ask	*ask;
+	u64			inst;
+};
+
+static bool begin(struct iotarget_removal *r, struct task *t)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	t->what = TODO_NONE;
+	if (list_empty(&r->node) || !r->todo || !r->opened)
+		goto out;
+	t->what = __ffs(r->todo);
+	t->inst = r->inst;
+	t->watch = iotarget_watch_ref(r->watch);
+	t->ask = t->what == TODO_ASK ? r->ask :
+		 t->what == TODO_CANCELED ? r->canceled : NULL;
+	if (t->what == TODO_ASK)
+		r->ask = NULL;
+	if (t->what == TODO_CANCELED)
+		r->canceled = NULL;
+	__clear_bit(t->what, &r->todo);
+	/* With the reference of @t it is not the last one. */
+	if (t->what == TODO_COMPLETE)
+		iotarget_watch_put(unlist(r));
+	r->runs++;
+	WRITE_ONCE(r->runner, current);
+out:
+	mutex_unlock(&iotarget_lowers_lock);
+	return t->what != TODO_NONE;
+}
+
+static void end(struct iotarget_removal *r, struct task *t)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	WRITE_ONCE(r->runner, NULL);
+	if (t->what == TODO_NOTICE)
+		iotarget_watch_noticed(t->watch);
+	if (t->what == TODO_CANCELED && t->ask)
+		iotarget_ask_over(t->ask);
+	mutex_unlock(&iotarget_lowers_lock);
+	wake_up_all(&told_waitq);
+	iotarget_watch_put(t->watch);
+}
+
+static void removal_work(struct work_struct *work)
+{
+	struct iotarget_removal *r = container_of(work, struct iotarget_removal,
+						  work);
+	struct iotarget *target = to_target(r);
+	/* What frees memory may be held by a target that waits for us. */
+	unsigned int noio = memalloc_noio_save();
+	struct task t;
+
+	while (begin(r, &t)) {
+		switch (t.what) {
+		case TODO_COMPLETE:
+			do_complete(target, t.inst);
+			break;
+		case TODO_NOTICE:
+			do_notice(target, t.watch);
+			break;
+		case TODO_CANCELED:
+			do_canceled(target, t.ask);
+			break;
+		case TODO_ASK:
+			do_ask(target, t.ask);
+			break;
+		}
+		end(r, &t);
+	}
+	memalloc_noio_restore(noio);
+	iotarget_gate_unpin(target);
+}
+
+/* -- who is told ----------------------------------------------------------- */
+
+/**
+ * iotarget_removal_init - of a target that is being made
+ * @target: the target
+ *
+ * Context: process.
+ */
+void iotarget_removal_init(struct iotarget *target)
+{
+	INIT_LIST_HEAD(&target->removal.node);
+	INIT_WORK(&target->removal.work, removal_work);
+	INIT_WORK(&target->removal.lost, lost_work);
+}
+
+/**
+ * iotarget_removal_register - a target is being opened on a block device
+ * @target: the target
+ * @inst: the instance, with its device open
+ *
+ * What an earlier opening had to be told is dropped.  From here on events are kept;
+ * they are told after iotarget_removal_opened().
+ *
+ * Context: process; sleeps.
+ * Return: 0, or -EBUSY if all have agreed to the removal of the device.
+ */
+int iotarget_removal_register(struct iotarget *target,
+			      struct iotarget_inst *inst)
+{
+	struct iotarget_removal *r = &target->removal;
+	const struct iotarget_use *use = inst->use;
+	struct iotarget_watch *before;
+
+	if (!use)
+		return 0;
+	mutex_lock(&iotarget_lowers_lock);
+	/* All have agreed while it was being opened. */
+	if (iotarget_watch_agreed(use->watch, use->bdev)) {
+		mutex_unlock(&iotarget_lowers_lock);
+		return -EBUSY;
+	}
+	before = unlist(r);
+	r->watch = iotarget_watch_ref(use->watch);
+	r->disk = use->bdev->bd_disk;
+	r->part = bdev_is_partition(use->bdev) ? use->bdev : NULL;
+	r->devt = use->bdev->bd_dev;
+	r->access = use->access;
+	r->share = use->share;
+	r->by_file = use->by_file;
+	r->inst = inst->number;
+	r->level = IOTARGET_REMOVAL_NONE;
+	r->opened = false;
+	list_add_tail(&r->node, &told);
+	raise_level(r, use->level);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(before);
+	return 0;
+}
+
+/* It was closed since, and not for a query. */
+static bool has_left(struct iotarget *target)
+{
+	struct iotarget_inst *inst;
+	u64 number = 0;
+
+	rcu_read_lock();
+	inst = rcu_dereference(target->gate.inst);
+	if (inst)
+		number = inst->number;
+	rcu_read_unlock();
+	return number != target->removal.inst &&
+	       READ_ONCE(target->gate.word) != IOTARGET_W_CFQR;
+}
+
+/**
+ * iotarget_removal_opened - an open is through
+ * @target: the target
+ * @inst: its instance
+ * @opened: it succeeded
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_removal_opened(struct iotarget *target,
+			     struct iotarget_inst *inst, bool opened)
+{
+	struct iotarget_removal *r = &target->removal;
+	struct iotarget_watch *before = NULL;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (r->inst == inst->number && !list_empty(&r->node)) {
+		r->opened = opened;
+		if (!opened || has_left(target))
+			before = unlist(r);
+		else if (r->todo)
+			kick(r);
+		/* What was told before it had a gate to be shut. */
+		if (!before && r->level > IOTARGET_REMOVAL_ORDERLY) {
+			shut(r);
+			kick_lost(r);
+		}
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(before);
+}
+
+/* The number of the callback that runs, unless it is what calls; 0 for none. */
+static unsigned int running(const struct iotarget_removal *r)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	return r->runner && r->runner != current ? r->runs : 0;
+}
+
+static bool is_over(const struct iotarget_removal *r, unsigned int runs)
+{
+	return !READ_ONCE(r->runner) || READ_ONCE(r->runs) != runs;
+}
+
+static int wait_told(struct iotarget_removal *r, unsigned int runs,
+		     unsigned int timeout_ms)
+{
+	long left = MAX_SCHEDULE_TIMEOUT;
+
+	if (!runs)
+		return 0;
+	if (timeout_ms != IOTARGET_WAIT_FOREVER)
+		left = iotarget_jiffies(timeout_ms);
+	left = wait_event_killable_timeout(told_waitq, is_over(r, runs), left);
+	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+}
+
+/**
+ * iotarget_removal_forget - the owner gives the device up, or the target
+ * @target: the target
+ *
+ * No callback begins any more.
+ *
+ * Context: process; sleeps.
+ * Return: the callback that runs, for iotarget_removal_left(), or 0.
+ */
+unsigned int iotarget_removal_forget(struct iotarget *target)
+{
+	struct iotarget_watch *before;
+	unsigned int runs;
+
+	mutex_lock(&iotarget_lowers_lock);
+	before = unlist(&target->removal);
+	runs = running(&target->removal);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(before);
+	return runs;
+}
+
+/**
+ * iotarget_removal_left - the owner has closed the target
+ * @target: the target
+ * @runs: what iotarget_removal_forget() returned
+ * @timeout_ms: how long to wait for the callback that runs
+ *
+ * An opening that came to its end after iotarget_removal_forget() is forgotten, too.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0, -ETIMEDOUT, -EINTR.
+ */
+int iotarget_removal_left(struct iotarget *target, unsigned int runs,
+			  unsigned int timeout_ms)
+{
+	struct iotarget_removal *r = &target->removal;
+	struct iotarget_watch *before = NULL;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (r->opened && !list_empty(&r->node) && has_left(target)) {
+		before = unlist(r);
+		runs = running(r);
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(before);
+	return wait_told(r, runs, timeout_ms);
+}
+
+/* -- who asks them ---------------------------------------------------------- */
+
+/**
+ * iotarget_removal_next - the targets of a disk, one after the other
+ * @t: the one before, its id 0 for the first; filled in
+ * @disk: the disk
+ * @bdev: a partition of it, or NULL for all of it
+ *
+ * In the order of their numbers; one that is opened meanwhile may be missed.
+ *
+ * Context: process; sleeps.
+ * Return: false if there is no other.
+ */
+bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
+			   const struct block_device *bdev)
+{
+	struct iotarget *target, *found = NULL;
+	struct iotarget_removal *r;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(r, &told, node) {
+		target = to_target(r);
+		if (r->disk == disk && (!bdev || r->part == bdev) &&
+		    r->level < IOTARGET_REMOVAL_COMPLETE &&
+		    target->id > t->id && (!found || target->id < found->id))
+			found = target;
+	}
+	if (found) {
+		t->id = found->id;
+		strscpy(t->name, found->name, sizeof(t->name));
+		t->inst = found->removal.inst;
+		t->devt = found->removal.devt;
+		t->open = is_open(found);
+		t->upper = found->upper;
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	return found;
+}
+
+/* The opening that was found: the target may be on another device by now. */
+static struct iotarget_removal *find(const struct iotarget_ask *ask)
+{
+	struct iotarget_removal *r;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(r, &told, node) {
+		if (to_target(r)->id == ask->id && r->inst == ask->inst)
+			return r;
+	}
+	return NULL;
+}
+
+/**
+ * iotarget_removal_ask - put a question to a target
+ * @ask: the question; on success its answer comes by iotarget_ask_answer()
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: false if the target has nothing to do with the device any more.
+ */
+bool iotarget_removal_ask(struct iotarget_ask *ask)
+{
+	struct iotarget_removal *r = find(ask);
+
+	if (!r)
+		return false;
+	/* Another query's, which has given up and could not take it back. */
+	if (r->ask)
+		iotarget_ask_answer(r->ask, -ECANCELED);
+	r->ask = ask;
+	todo(r, TODO_ASK);
+	return true;
+}
+
+/**
+ * iotarget_removal_withdraw - take a question back, if the owner does not have it yet
+ * @ask: the question
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_withdraw(struct iotarget_ask *ask)
+{
+	struct iotarget_removal *r = find(ask);
+
+	if (!r || r->ask != ask)
+		return;
+	__clear_bit(TODO_ASK, &r->todo);
+	r->ask = NULL;
+	iotarget_ask_answer(ask, -ECANCELED);
+}
+
+/**
+ * iotarget_removal_cancel - tell a target that the device stays
+ * @ask: the question that it agreed to; iotarget_ask_over() when it was told
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: false if there is nobody to be told.
+ */
+bool iotarget_removal_cancel(struct iotarget_ask *ask)
+{
+	struct iotarget_removal *r = find(ask);
+
+	if (!r || r->canceled)
+		return false;
+	r->canceled = ask;
+	todo(r, TODO_CANCELED);
+	return true;
+}
+
+/**
+ * iotarget_set_upper - which disk stands on a target
+ * @target: the target
+ * @disk: the disk, or NULL for none any more
+ *
+ * So its users are asked before it is.
+ *
+ * Extension.
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_set_upper(struct iotarget *target, const struct gendisk *disk)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	target->upper = disk;
+	mutex_unlock(&iotarget_lowers_lock);
+}
+EXPORT_SYMBOL_GPL(iotarget_set_upper);
+
+/**
+ * iotarget_removal_lapsed - a disk that was about to go has stayed
+ * @disk: the disk
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_lapsed(const struct gendisk *disk)
+{
+	struct iotarget_removal *r;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	iotarget_lower_lapsed(disk);
+	list_for_each_entry(r, &told, node) {
+		if (r->disk != disk || r->level != IOTARGET_REMOVAL_ORDERLY)
+			continue;
+		r->level = IOTARGET_REMOVAL_NONE;
+		if (READ_ONCE(to_target(r)->gate.word) == IOTARGET_W_CFQR)
+			todo(r, TODO_CANCELED);
+	}
+}
+
+/**
+ * iotarget_removal_init_module - at module load
+ *
+ * Context: module load.
+ * Return: 0 or -ENOMEM.
+ */
+int iotarget_removal_init_module(void)
+{
+	/* One owner that takes its time must not keep the others. */
+	removal_wq = alloc_workqueue("iotarget_removal",
+				     WQ_MEM_RECLAIM | WQ_UNBOUND,
+				     WQ_MAX_ACTIVE);
+	return removal_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * iotarget_removal_exit_module - at module unload
+ *
+ * Context: module unload, with no target left; sleeps.
+ */
+void iotarget_removal_exit_module(void)
+{
+	cancel_delayed_work_sync(&retry_work);
+	destroy_workqueue(removal_wq);
+}

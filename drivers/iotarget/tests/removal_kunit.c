@@ -1,0 +1,695 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unit tests of removal.c and watch.c: what the removal of a disk means to targets
+ * that are open on it, whichever event tells of it first.
+ *
+ * Context: KUnit, process.  Locks: none.
+ */
+#include <kunit/test.h>
+#include <linux/blkdev.h>
+#include <linux/platform_device.h>
+
+#include "owner.h"
+
+/* As a source of events does. */
+static void tell(struct fakedisk *fd, enum iotarget_removal_level level)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	iotarget_removal_tell(fd->disk, NULL, level);
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+/* Hold the removal up as long as it takes, but not longer than that. */
+static int notice(struct fakedisk *fd, unsigned int ms)
+{
+	struct iotarget_watch *watch = iotarget_watch_get(fd->disk);
+
+	if (!watch)
+		return -ENODEV;
+	mutex_lock(&iotarget_lowers_lock);
+	watch->level = IOTARGET_REMOVAL_ORDERLY;
+	watch->deadline = jiffies + msecs_to_jiffies(ms);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_dead(fd->disk->part0, false);
+	iotarget_watch_put(watch);
+	return 0;
+}
+
+/* For another thread: an orderly removal begins. */
+static int notice_long(void *arg)
+{
+	iotarget_watch_dead(((struct fakedisk *)arg)->disk->part0, false);
+	return 0;
+}
+
+/* -- without callbacks ------------------------------------------------------ */
+
+static bool closed(struct owner *o)
+{
+	return owner_is(o, IOTARGET_W_CLOSED) &&
+	       !READ_ONCE(o->target->gate.nr_insts);
+}
+
+static void closed_when_complete(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, owner_open(&owners->plain, &owners->fd[1]), 0);
+	tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, fake_until(closed(&owners->plain)));
+	/* Nothing was said of the other disk. */
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
+					 IOTARGET_W_STARTED));
+}
+
+static void closed_when_the_disk_leaves(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, owner_open(&owners->plain, &owners->fd[1]), 0);
+	fakedisk_unplug(&owners->fd[1]);
+	KUNIT_EXPECT_TRUE(test, fake_until(closed(&owners->plain)));
+	KUNIT_EXPECT_EQ(test, owner_open(&owners->plain, &owners->fd[1]),
+			-ENXIO);
+}
+
+/* F10: a disk that is not watched is opened all the same, and known to be gone. */
+static void unwatched_disk(struct kunit *test)
+{
+	struct fakedisk *fd = &owners->fd[1];
+	struct iotarget_watch *watch = iotarget_watch_get(fd->disk);
+
+	KUNIT_ASSERT_NOT_NULL(test, watch);
+	mutex_lock(&iotarget_lowers_lock);
+	list_del_init(&watch->node);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(watch);		/* the list's */
+	iotarget_watch_put(watch);
+	KUNIT_ASSERT_EQ(test, owner_open(&owners->plain, fd), 0);
+	KUNIT_EXPECT_NULL(test, owners->plain.target->removal.watch);
+	tell(fd, IOTARGET_REMOVAL_ORDERLY);
+	fakedisk_unplug(fd);
+	KUNIT_EXPECT_TRUE(test, fake_until(closed(&owners->plain)));
+}
+
+/* One that does not share writing hears of it before, and in time. */
+static void claim_is_told_before_the_disk_leaves(struct kunit *test)
+{
+	const struct iotarget_open_params params = {
+		.type = IOTARGET_OPEN_DEVT,
+		.devt = disk_devt(owners->fd[1].disk),
+		.access = IOTARGET_ACCESS_READ | IOTARGET_ACCESS_WRITE,
+	};
+	struct owner *o = &owners->owner[1];
+
+	KUNIT_ASSERT_EQ(test, iotarget_open(o->target, &params), 0);
+	fakedisk_unplug(&owners->fd[1]);
+	KUNIT_EXPECT_TRUE(test, o->query.forced);
+	OWNERS_EXPECT(test, { 1, TOLD_QUERY }, { 1, TOLD_COMPLETE });
+}
+
+/* -- the order --------------------------------------------------------------- */
+
+static void told_once_each(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	KUNIT_EXPECT_EQ(test, notice(&owners->fd[0], FAKE_LONG_MS), 0);
+	KUNIT_EXPECT_TRUE(test, o->query.forced);
+	KUNIT_EXPECT_FALSE(test, o->query.dry_run);
+	KUNIT_EXPECT_GT(test, o->query.timeout_ms, 0);
+	KUNIT_EXPECT_LE(test, o->query.timeout_ms, FAKE_LONG_MS);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
+	tell(&owners->fd[0], IOTARGET_REMOVAL_ORDERLY);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_COMPLETE });
+}
+
+/* Whatever comes late of what has happened before. */
+static void nothing_after_complete(struct kunit *test)
+{
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	tell(&owners->fd[0], IOTARGET_REMOVAL_ORDERLY);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	fakedisk_unplug(&owners->fd[0]);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
+}
+
+/* What comes while one runs is told after it, and what it makes void is not. */
+static void one_at_a_time(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	o->hold = TOLD_QUERY;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_ORDERLY);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	schedule_timeout_uninterruptible(msecs_to_jiffies(FAKE_SHORT_MS));
+	KUNIT_EXPECT_EQ(test, owners->nr, 1);
+	complete_all(&o->go);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_COMPLETE });
+}
+
+/* An owner that takes its time does not keep the others. */
+static void others_are_told_meanwhile(struct kunit *test)
+{
+	struct owner *a = &owners->owner[0], *b = &owners->owner[1];
+
+	KUNIT_ASSERT_EQ(test, owner_open(b, &owners->fd[0]), 0);
+	a->hold = TOLD_COMPLETE;
+	b->hold = TOLD_COMPLETE;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, owner_entered(a));
+	KUNIT_EXPECT_TRUE(test, owner_entered(b));
+}
+
+/* -- surprise --------------------------------------------------------------- */
+
+static void expect_never_sent(struct kunit *test, struct owner_io *io)
+{
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(io->ended)));
+	KUNIT_EXPECT_EQ(test, io->status, -ENODEV);
+	KUNIT_EXPECT_EQ(test, io->outcome, IOTARGET_NEVER_SENT);
+}
+
+static void surprise_fails_what_is_held(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	KUNIT_ASSERT_EQ(test, iotarget_stop(o->target,
+					    IOTARGET_LEAVE_SENT_PENDING, 0,
+					    NULL), 0);
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[1]), 0);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	expect_never_sent(test, &owners->io[0]);
+	expect_never_sent(test, &owners->io[1]);
+	KUNIT_EXPECT_EQ(test, owners->fd[0].submitted, 0);
+	OWNERS_EXPECT(test);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_PURGED));
+}
+
+static void send_when_shut(enum iotarget_hook_point point, void *arg)
+{
+	if (point != IOTARGET_HOOK_GATE_SHUT)
+		return;
+	iotarget_hook_handler = NULL;
+	owners->call.ret = owner_read(&owners->owner[0], &owners->io[0]);
+}
+
+/* From the first sign on nothing is sent any more, however late the worker is. */
+static void surprise_shuts_at_once(struct kunit *test)
+{
+	iotarget_hook_handler = send_when_shut;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	KUNIT_EXPECT_PTR_EQ(test, iotarget_hook_handler, NULL);
+	KUNIT_EXPECT_EQ(test, owners->call.ret, 0);
+	expect_never_sent(test, &owners->io[0]);
+	KUNIT_EXPECT_EQ(test, owners->fd[0].submitted, 0);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_EQ(test, owner_read(&owners->owner[0], &owners->io[1]),
+			-ESHUTDOWN);
+}
+
+/* The same for one that hears of the end at once, and keeps it open. */
+static void complete_fails_what_is_held(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	KUNIT_ASSERT_EQ(test, iotarget_stop(o->target,
+					    IOTARGET_LEAVE_SENT_PENDING, 0,
+					    NULL), 0);
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	fakedisk_unplug(&owners->fd[0]);
+	expect_never_sent(test, &owners->io[0]);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_PURGED));
+}
+
+/* What is sent comes back as the device, or its teardown, says. */
+static void surprise_leaves_what_is_sent(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	owners->fd[0].hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_SURPRISE);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_FALSE(test, owners->io[0].ended);
+	fakedisk_answer(&owners->fd[0], BLK_STS_OFFLINE);
+	KUNIT_EXPECT_TRUE(test, owners->io[0].ended);
+	KUNIT_EXPECT_EQ(test, owners->io[0].outcome, IOTARGET_UNKNOWN);
+}
+
+/* A request that fails makes us look, and a disk that is there is there. */
+static void failed_request_alone_is_no_removal(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	owners->fd[0].hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	fakedisk_answer(&owners->fd[0], BLK_STS_OFFLINE);
+	fake_settle_all();
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[1]), 0);
+	blk_mark_disk_dead(owners->fd[0].disk);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	fakedisk_answer(&owners->fd[0], BLK_STS_OFFLINE);
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_PURGED)));
+}
+
+/* -- orderly ------------------------------------------------------------------ */
+
+static bool flush_is_there(struct fakedisk *fd)
+{
+	return READ_ONCE(fd->submitted) == 2;
+}
+
+static void orderly_drains_and_flushes(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+
+	fd->hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	fake_call_start(&owners->call, notice_long, fd);
+	KUNIT_ASSERT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_STOPPED)));
+	KUNIT_EXPECT_EQ(test, owner_read(o, &owners->io[1]), 0);
+	schedule_timeout_uninterruptible(msecs_to_jiffies(FAKE_SHORT_MS));
+	KUNIT_EXPECT_EQ(test, fd->submitted, 1);
+	fakedisk_answer(fd, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, owners->io[0].status, 0);
+	KUNIT_ASSERT_TRUE(test, fake_until(flush_is_there(fd)));
+	KUNIT_EXPECT_TRUE(test, fd->opf[1] & REQ_PREFLUSH);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
+	KUNIT_EXPECT_FALSE(test, completion_done(&owners->call.done));
+	fakedisk_answer(fd, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&owners->call), 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
+	expect_never_sent(test, &owners->io[1]);
+	KUNIT_EXPECT_EQ(test, fd->submitted, 2);
+}
+
+/* Without callbacks likewise. */
+static void orderly_closes_by_default(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, owner_open(&owners->plain, &owners->fd[1]), 0);
+	KUNIT_EXPECT_EQ(test, notice(&owners->fd[1], FAKE_LONG_MS), 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->plain, IOTARGET_W_CFQR));
+	tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(&owners->plain,
+						    IOTARGET_W_CLOSED)));
+}
+
+/* The device has so many answers, and then no more: of the read, of the flush. */
+static void orderly_is_bounded(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+	ktime_t began;
+	s64 late;
+
+	fd->hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	began = ktime_get();
+	KUNIT_EXPECT_EQ(test, notice(fd, FAKE_SENT_MS), 0);
+	late = ktime_ms_delta(ktime_get(), began) - FAKE_SENT_MS;
+	kunit_info(test, "lateness: %lld bound 100 orderly notice\n", late);
+	KUNIT_EXPECT_GE(test, late, -10);
+	/* The removal goes on, and so does the target as long as it can. */
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_STARTED)));
+	KUNIT_EXPECT_FALSE(test, owners->io[0].ended);
+	fakedisk_answer(fd, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, owners->io[0].status, 0);
+	/* It has had its word. */
+	KUNIT_EXPECT_EQ(test, notice(fd, FAKE_SENT_MS), 0);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+}
+
+static void flush_is_bounded(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+
+	fd->hold = true;
+	KUNIT_EXPECT_EQ(test, notice(fd, FAKE_SENT_MS), 0);
+	KUNIT_EXPECT_EQ(test, fd->submitted, 1);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_STARTED)));
+	fakedisk_answer(fd, BLK_STS_OK);
+	KUNIT_EXPECT_TRUE(test, fake_until(!atomic_long_read(&o->target->limbo)));
+}
+
+/* Refused for now, a target is as it was. */
+static void comes_back_as_it_was(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+
+	fd->hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_purge(o->target, IOTARGET_PURGE, 0,
+					     NULL), 0);
+	KUNIT_EXPECT_EQ(test, notice(fd, FAKE_SENT_MS), 0);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_EQ(test, owners->nr, 1);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_PURGED));
+}
+
+/* Who stopped it for a time has not stopped it for good. */
+static void stop_for_a_time_ends(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+
+	if (!IS_ENABLED(CONFIG_NET))
+		kunit_skip(test, "the kernel has no control");
+	fd->hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_stop_for(o->target, 2 * FAKE_SENT_MS,
+						"test"), 0);
+	KUNIT_EXPECT_EQ(test, notice(fd, FAKE_SENT_MS / 2), 0);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_EQ(test, owners->nr, 1);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_STARTED)));
+}
+
+/* -- closing ------------------------------------------------------------------ */
+
+static void close_it(struct owner *o, enum owner_told what)
+{
+	owners->call.ret = iotarget_close(o->target, FAKE_LONG_MS, NULL);
+}
+
+static void delete_it(struct owner *o, enum owner_told what)
+{
+	o->deleted = true;
+	owners->call.ret = iotarget_delete(o->target, FAKE_LONG_MS, NULL);
+}
+
+/* From the callback itself; the word that ends it is the last. */
+static void ends_itself(struct kunit *test, enum owner_told what,
+			void (*on)(struct owner *o, enum owner_told what))
+{
+	struct owner *o = &owners->owner[0];
+
+	owners->call.ret = 1;
+	o->on = on;
+	tell(&owners->fd[0], what == TOLD_QUERY ? IOTARGET_REMOVAL_ORDERLY :
+						  IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_EQ(test, owners->call.ret, 0);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_EQ(test, owners->nr, 1);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(o->target->gate.nr_insts), 0);
+}
+
+static void closes_in_query(struct kunit *test)
+{
+	ends_itself(test, TOLD_QUERY, close_it);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0], IOTARGET_W_CLOSED));
+}
+
+static void closes_in_complete(struct kunit *test)
+{
+	ends_itself(test, TOLD_COMPLETE, close_it);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0], IOTARGET_W_CLOSED));
+}
+
+static void deletes_in_query(struct kunit *test)
+{
+	ends_itself(test, TOLD_QUERY, delete_it);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
+					 IOTARGET_W_DELETED));
+}
+
+static void deletes_in_complete(struct kunit *test)
+{
+	ends_itself(test, TOLD_COMPLETE, delete_it);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
+					 IOTARGET_W_DELETED));
+}
+
+static int close_long(void *arg)
+{
+	return iotarget_close(((struct owner *)arg)->target, FAKE_LONG_MS, NULL);
+}
+
+static bool forgotten(struct owner *o)
+{
+	bool is;
+
+	mutex_lock(&iotarget_lowers_lock);
+	is = list_empty(&o->target->removal.node);
+	mutex_unlock(&iotarget_lowers_lock);
+	return is;
+}
+
+/* A close waits for the callback that runs, and no other begins. */
+static void close_waits_for_a_callback(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	o->hold = TOLD_QUERY;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_ORDERLY);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	fake_call_start(&owners->call, close_long, o);
+	KUNIT_ASSERT_TRUE(test, fake_until(forgotten(o)));
+	schedule_timeout_uninterruptible(msecs_to_jiffies(FAKE_SHORT_MS));
+	KUNIT_EXPECT_FALSE(test, completion_done(&owners->call.done));
+	complete_all(&o->go);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&owners->call), 0);
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CLOSED));
+}
+
+static void close_waits_no_longer_than_it_may(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	ktime_t began;
+	s64 late;
+
+	o->hold = TOLD_COMPLETE;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	began = ktime_get();
+	KUNIT_EXPECT_EQ(test, iotarget_close(o->target, FAKE_SENT_MS, NULL),
+			-ETIMEDOUT);
+	late = ktime_ms_delta(ktime_get(), began) - FAKE_SENT_MS;
+	kunit_info(test, "lateness: %lld bound 100 iotarget_close()\n", late);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CLOSED));
+}
+
+/* -- opening ------------------------------------------------------------------- */
+
+static void open_other(struct owner *o, enum owner_told what)
+{
+	if (what == TOLD_COMPLETE && fake_word(o->target) != IOTARGET_W_STARTED)
+		owners->call.ret = iotarget_close(o->target, FAKE_LONG_MS,
+						  NULL) ?:
+				   owner_open(o, &owners->fd[1]);
+}
+
+/* From then on it hears of the new device, and of the old one nothing more. */
+static void reopens_in_complete(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	owners->call.ret = 1;
+	o->on = open_other;
+	fakedisk_unplug(&owners->fd[0]);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
+	KUNIT_EXPECT_EQ(test, owners->call.ret, 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
+	o->on = NULL;
+	tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE }, { 0, TOLD_COMPLETE });
+}
+
+static void wait_and_open_other(struct owner *o, enum owner_told what)
+{
+	complete(&o->entered);
+	wait_for_completion(&o->go);
+	open_other(o, what);
+}
+
+/* A close that came before it did so waits for it; what it opens is another matter. */
+static void close_while_it_reopens(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	o->on = wait_and_open_other;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	fake_call_start(&owners->call, close_long, o);
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_CLOSED)));
+	schedule_timeout_uninterruptible(msecs_to_jiffies(FAKE_SHORT_MS));
+	KUNIT_EXPECT_FALSE(test, completion_done(&owners->call.done));
+	complete_all(&o->go);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&owners->call), 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
+	o->on = NULL;
+	tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
+	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE }, { 0, TOLD_COMPLETE });
+}
+
+/* A disk that goes between its opening and when the target has it. */
+static void unplug_when_opened(enum iotarget_hook_point point, void *arg)
+{
+	if (point != IOTARGET_HOOK_OPENED)
+		return;
+	iotarget_hook_handler = NULL;
+	fakedisk_unplug(&owners->fd[1]);
+}
+
+static int open_only(struct owner *o, struct fakedisk *fd)
+{
+	const struct iotarget_open_params params = {
+		.type = IOTARGET_OPEN_DEVT,
+		.devt = disk_devt(fd->disk),
+		.access = IOTARGET_ACCESS_READ,
+		.share = IOTARGET_SHARE_READ | IOTARGET_SHARE_WRITE,
+	};
+
+	return iotarget_open(o->target, &params);
+}
+
+static void gone_before_the_target_has_it(struct kunit *test)
+{
+	iotarget_hook_handler = unplug_when_opened;
+	KUNIT_EXPECT_EQ(test, open_only(&owners->owner[1], &owners->fd[1]), 0);
+	OWNERS_EXPECT(test, { 1, TOLD_COMPLETE });
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[1],
+					 IOTARGET_W_PURGED));
+}
+
+static void notice_when_opened(enum iotarget_hook_point point, void *arg)
+{
+	if (point != IOTARGET_HOOK_OPENED)
+		return;
+	iotarget_hook_handler = NULL;
+	notice_long(&owners->fd[1]);
+}
+
+static void goes_before_the_target_has_it(struct kunit *test)
+{
+	struct owner *o = &owners->owner[1];
+
+	iotarget_hook_handler = notice_when_opened;
+	KUNIT_EXPECT_EQ(test, open_only(o, &owners->fd[1]), 0);
+	OWNERS_EXPECT(test, { 1, TOLD_QUERY });
+	KUNIT_EXPECT_TRUE(test, o->query.forced);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
+}
+
+static void fail_when_opened(enum iotarget_hook_point point, void *arg)
+{
+	if (point != IOTARGET_HOOK_OPENED)
+		return;
+	iotarget_hook_handler = NULL;
+	tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
+	iotarget_close(owners->owner[1].target, 0, NULL);
+}
+
+/* An open that was abandoned has nothing to tell. */
+static void nothing_of_an_open_that_failed(struct kunit *test)
+{
+	struct owner *o = &owners->owner[1];
+
+	iotarget_hook_handler = fail_when_opened;
+	KUNIT_EXPECT_EQ(test, open_only(o, &owners->fd[1]), -ECANCELED);
+	KUNIT_EXPECT_TRUE(test, fake_until(!READ_ONCE(o->target->gate.nr_insts)));
+	fakedisk_unplug(&owners->fd[1]);
+	OWNERS_EXPECT(test);
+}
+
+/* -- the driver below -------------------------------------------------------- */
+
+static struct platform_driver parent_driver = {
+	.driver.name	= "iotarget_fake_parent",
+};
+
+/* An ancestor that loses its driver waits for those who use its disk. */
+static void unbinding_is_told_before(struct kunit *test)
+{
+	struct platform_device *parent;
+	struct owner *o = &owners->owner[1];
+	struct fakedisk *fd = &owners->fd[1];
+
+	fakedisk_remove(fd);
+	KUNIT_ASSERT_EQ(test, platform_driver_register(&parent_driver), 0);
+	parent = platform_device_register_simple("iotarget_fake_parent",
+						 PLATFORM_DEVID_NONE, NULL, 0);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(parent));
+	if (IS_ERR(parent))
+		goto out;
+	KUNIT_EXPECT_EQ(test, fakedisk_make_below(fd, &parent->dev), 0);
+	KUNIT_EXPECT_EQ(test, owner_open(o, fd), 0);
+	/* By this the core of drivers unbinds. */
+	device_release_driver(&parent->dev);
+	KUNIT_EXPECT_TRUE(test, o->query.forced);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
+	OWNERS_EXPECT(test, { 1, TOLD_QUERY });
+	fakedisk_unplug(fd);
+	OWNERS_EXPECT(test, { 1, TOLD_QUERY }, { 1, TOLD_COMPLETE });
+	fake_settle_all();
+	platform_device_unregister(parent);
+out:
+	platform_driver_unregister(&parent_driver);
+}
+
+static struct kunit_case removal_cases[] = {
+	KUNIT_CASE(closed_when_complete),
+	KUNIT_CASE(closed_when_the_disk_leaves),
+	KUNIT_CASE(unwatched_disk),
+	KUNIT_CASE(claim_is_told_before_the_disk_leaves),
+	KUNIT_CASE(told_once_each),
+	KUNIT_CASE(nothing_after_complete),
+	KUNIT_CASE(one_at_a_time),
+	KUNIT_CASE(others_are_told_meanwhile),
+	KUNIT_CASE(surprise_fails_what_is_held),
+	KUNIT_CASE(surprise_shuts_at_once),
+	KUNIT_CASE(complete_fails_what_is_held),
+	KUNIT_CASE(surprise_leaves_what_is_sent),
+	KUNIT_CASE(failed_request_alone_is_no_removal),
+	KUNIT_CASE(orderly_drains_and_flushes),
+	KUNIT_CASE(orderly_closes_by_default),
+	KUNIT_CASE(orderly_is_bounded),
+	KUNIT_CASE(flush_is_bounded),
+	KUNIT_CASE(comes_back_as_it_was),
+	KUNIT_CASE(stop_for_a_time_ends),
+	KUNIT_CASE(closes_in_query),
+	KUNIT_CASE(closes_in_complete),
+	KUNIT_CASE(deletes_in_query),
+	KUNIT_CASE(deletes_in_complete),
+	KUNIT_CASE(close_waits_for_a_callback),
+	KUNIT_CASE(close_waits_no_longer_than_it_may),
+	KUNIT_CASE(reopens_in_complete),
+	KUNIT_CASE(close_while_it_reopens),
+	KUNIT_CASE(gone_before_the_target_has_it),
+	KUNIT_CASE(goes_before_the_target_has_it),
+	KUNIT_CASE(nothing_of_an_open_that_failed),
+	KUNIT_CASE(unbinding_is_told_before),
+	{}
+};
+
+static struct kunit_suite removal_suite = {
+	.name		= "iotarget_removal",
+	.init		= owners_init,
+	.exit		= owners_exit,
+	.test_cases	= removal_cases,
+};
+
+kunit_test_suite(removal_suite);
