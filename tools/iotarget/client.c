@@ -55,7 +55,9 @@ static const struct field event_fields[] = {
 	E(SEQ, U64, seq), E(TIME, U64, time), E(DROPPED, U64, dropped), E(KIND, U32, kind),
 	E(ID, U64, id), E(NAME, TEXT, name), E(STATE, U32, state), E(COOKIE, U64, cookie),
 	E(ERROR, U32, error), E(MESSAGE, TEXT, message), E(WHY, U32, why), E(SENT, U64, sent),
-	E(PENDED, U64, pended), E(OLDEST_MS, U64, oldest_ms),
+	E(PENDED, U64, pended), E(OLDEST_MS, U64, oldest_ms), E(REFUSED_BY, U32, refused_by),
+	E(REFUSED_NAME, TEXT, refused_name), E(REFUSED_MAJOR, U32, refused_major),
+	E(REFUSED_MINOR, U32, refused_minor), E(FORCED, FLAG, forced), E(DRY_RUN, FLAG, dry_run),
 	{ }
 };
 
@@ -152,6 +154,9 @@ static const char *attr_name(const struct nlmsghdr *request, uint32_t offset)
 		[IOTARGET_A_VERB_FOREVER] = "--expires",
 		[IOTARGET_A_VERB_HOLD] = "--hold",
 		[IOTARGET_A_VERB_REASON] = "--reason",
+		[IOTARGET_A_VERB_MAJOR] = "device",
+		[IOTARGET_A_VERB_MINOR] = "device",
+		[IOTARGET_A_VERB_ANCESTOR] = "what is to go",
 	};
 	const struct nlattr *attr = (const void *)((const char *)request + offset);
 

@@ -12,7 +12,7 @@ _iotarget()
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		list|show|stop|start|purge|monitor|attach|detach)
+		list|show|stop|start|purge|monitor|eject|attach|detach)
 			verb=$word
 			break
 			;;
@@ -27,12 +27,12 @@ _iotarget()
 		COMPREPLY=($(compgen -W "forever 10 60 600" -- "$cur"))
 		return
 		;;
-	--timeout|--reason)
+	--timeout|--reason|--deadline)
 		return
 		;;
 	esac
 	if [ -z "$verb" ]; then
-		COMPREPLY=($(compgen -W "list show stop start purge monitor attach detach \
+		COMPREPLY=($(compgen -W "list show stop start purge monitor eject attach detach \
 					  --json --help" -- "$cur"))
 		return
 	fi
@@ -42,6 +42,7 @@ _iotarget()
 		case $verb in
 		stop|purge) options+=" --action --timeout --expires --hold --reason" ;;
 		start) options+=" --timeout" ;;
+		eject) options+=" --dry-run --deadline" ;;
 		detach) options+=" --force" ;;
 		esac
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
@@ -52,7 +53,7 @@ _iotarget()
 	show|stop|start|purge|monitor)
 		COMPREPLY=($(compgen -W "$(_iotarget_targets)" -- "$cur"))
 		;;
-	attach)
+	attach|eject)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "${cur:-/dev/}"))
 		;;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iotarget: list I/O targets, stop, start and purge them, watch them.
+ * iotarget: list I/O targets, stop, start and purge them, watch them, eject devices.
  *
  * A verb is a row of the table: its name, its arguments, the options that it
  * takes and the function.
@@ -26,6 +26,7 @@ void complain(const char *fmt, ...)
 }
 
 #define STOP_OPTIONS	"ateHr"
+#define MAX_DEADLINE_MS	600000
 
 static const struct verb {
 	const char	*name;
@@ -42,6 +43,7 @@ static const struct verb {
 	{ "purge", "TARGET", 1, 1, STOP_OPTIONS, verb_purge,
 	  "fail what is held, refuse what comes" },
 	{ "monitor", "[NAME]", 0, 1, "", verb_monitor, "tell what happens, until interrupted" },
+	{ "eject", "DEVICE", 1, 1, "nd", verb_eject, "remove a device, if all who use it agree" },
 	{ "attach", "DEVICE NAME", 2, 2, "", verb_attach, "put an iogate in front of a device" },
 	{ "detach", "NAME", 1, 1, "f", verb_detach, "take an iogate away" },
 };
@@ -52,6 +54,8 @@ static const struct option long_options[] = {
 	{ "expires", required_argument, NULL, 'e' },
 	{ "hold", no_argument, NULL, 'H' },
 	{ "reason", required_argument, NULL, 'r' },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "deadline", required_argument, NULL, 'd' },
 	{ "force", no_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
@@ -71,6 +75,8 @@ static void explain(FILE *out)
 	      "  --expires SECONDS|forever    stop, purge: how long it lasts (60)\n"
 	      "  --hold                       stop, purge: stay, and end it with this process\n"
 	      "  --reason TEXT                stop, purge: for those who find the target stopped\n"
+	      "  --dry-run                    eject: only ask\n"
+	      "  --deadline SECONDS           eject: how long all together may take to answer (10)\n"
 	      "  --force                      detach: even if it is in use\n"
 	      "  --json                       for programs\n", out);
 }
@@ -124,6 +130,12 @@ static bool read_option(int option, const char *value, struct options *o)
 	case 'r':
 		o->reason = value;
 		return true;
+	case 'n':
+		o->dry_run = true;
+		return true;
+	case 'd':
+		return read_number(value, 1000, MAX_DEADLINE_MS, &o->deadline_ms) &&
+		       o->deadline_ms;
 	case 'f':
 		o->force = true;
 		return true;

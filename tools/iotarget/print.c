@@ -36,9 +36,22 @@ const char *why_name(uint32_t why)
 		[IOTARGET_WHY_STARTED] = "started",
 		[IOTARGET_WHY_OVERRIDDEN] = "overridden",
 		[IOTARGET_WHY_GONE] = "gone",
+		[IOTARGET_WHY_CANCELED] = "canceled",
 	};
 
 	return name_of(names, sizeof(names) / sizeof(*names), why);
+}
+
+const char *refuser_name(uint32_t refuser)
+{
+	static const char * const names[] = {
+		[IOTARGET_REFUSER_TARGET] = "target",
+		[IOTARGET_REFUSER_CLAIM] = "claim",
+		[IOTARGET_REFUSER_OPENER] = "opener",
+		[IOTARGET_REFUSER_QUERY] = "query",
+	};
+
+	return name_of(names, sizeof(names) / sizeof(*names), refuser);
 }
 
 static const char *kind_name(uint32_t kind)
@@ -54,6 +67,12 @@ static const char *kind_name(uint32_t kind)
 		[IOTARGET_EVENT_KIND_DELETED] = "deleted",
 		[IOTARGET_EVENT_KIND_RESULT] = "result",
 		[IOTARGET_EVENT_KIND_STOP_ENDED] = "stop-ended",
+		[IOTARGET_EVENT_KIND_QUERY_AGREED] = "query-agreed",
+		[IOTARGET_EVENT_KIND_QUERY_REFUSED] = "query-refused",
+		[IOTARGET_EVENT_KIND_QUERY_ENDED] = "query-ended",
+		[IOTARGET_EVENT_KIND_REMOVE_QUERY] = "remove-query",
+		[IOTARGET_EVENT_KIND_REMOVE_CANCELED] = "remove-canceled",
+		[IOTARGET_EVENT_KIND_REMOVE_COMPLETE] = "remove-complete",
 	};
 
 	return name_of(names, sizeof(names) / sizeof(*names), kind);
@@ -71,19 +90,26 @@ size_t cut_at(const char *text, size_t bytes)
 
 static const char *comma;	/* before the next member */
 
-static void j_open(const char *bracket)
+void j_open(const char *bracket)
 {
 	fputs(bracket, stdout);
 	comma = "";
 }
 
-static void j_close(const char *bracket)
+/* One of several in an array. */
+void j_next(const char *bracket)
+{
+	fputs(comma, stdout);
+	j_open(bracket);
+}
+
+void j_close(const char *bracket)
 {
 	fputs(bracket, stdout);
 	comma = ",";
 }
 
-static void j_key(const char *key)
+void j_key(const char *key)
 {
 	printf("%s\"%s\":", comma, key);
 	comma = ",";
@@ -112,7 +138,7 @@ static size_t char_bytes(const char *text)
 }
 
 /* JSON is UTF-8; names of processes and reasons are whatever they are. */
-static void j_text(const char *key, const char *text)
+void j_text(const char *key, const char *text)
 {
 	size_t n;
 
@@ -132,7 +158,7 @@ static void j_text(const char *key, const char *text)
 	putchar('"');
 }
 
-static void j_number(const char *key, uint64_t n)
+void j_number(const char *key, uint64_t n)
 {
 	j_key(key);
 	printf("%llu", (unsigned long long)n);
@@ -146,8 +172,7 @@ static void j_bool(const char *key, bool value)
 
 static void j_stop(const struct stop *s)
 {
-	fputs(comma, stdout);
-	j_open("{");
+	j_next("{");
 	j_number("cookie", s->cookie);
 	j_text("kind", s->purge ? "purge" : "stop");
 	j_number("pid", s->pid);
@@ -206,6 +231,21 @@ static void j_target(const struct target *t)
 	j_close("}");
 }
 
+static void j_refusal(const struct event *e)
+{
+	char number[24];
+
+	j_number("error", e->error);
+	if (*e->message)
+		j_text("message", e->message);
+	if (!e->refused_by)
+		return;
+	j_text("refused_by", refuser_name(e->refused_by));
+	j_text("refused_name", e->refused_name);
+	snprintf(number, sizeof(number), "%u:%u", e->refused_major, e->refused_minor);
+	j_text("refused_device", number);
+}
+
 static void j_event(const struct event *e)
 {
 	j_open("{");
@@ -215,11 +255,18 @@ static void j_event(const struct event *e)
 	j_text("event", kind_name(e->kind));
 	j_number("id", e->id);
 	j_text("name", e->name);
-	j_text("state", state_name(e->state));
+	if (e->id)
+		j_text("state", state_name(e->state));
 	if (e->cookie)
 		j_number("cookie", e->cookie);
 	if (e->why)
 		j_text("why", why_name(e->why));
+	if (e->forced)
+		j_bool("forced", true);
+	if (e->dry_run)
+		j_bool("dry_run", true);
+	if (e->kind == IOTARGET_EVENT_KIND_QUERY_REFUSED)
+		j_refusal(e);
 	if (e->kind == IOTARGET_EVENT_KIND_RESULT) {
 		j_number("error", e->error);
 		if (*e->message)
@@ -235,7 +282,7 @@ static void j_event(const struct event *e)
 /* -- tables --------------------------------------------------------------- */
 
 /* For a terminal; a static buffer, used up at once. */
-static const char *plain(const char *text)
+const char *plain(const char *text)
 {
 	static char safe[2 * TEXT_BYTES + 64];
 	size_t i;
@@ -376,10 +423,18 @@ void print_event(bool json, const struct event *e)
 		j_event(e);
 		return;
 	}
-	printf("%8llu %12.6f  %-20s %-11s -> %s", (unsigned long long)e->seq, e->time / 1e9,
-	       e->name, kind_name(e->kind), state_name(e->state));
+	printf("%8llu %12.6f  %-20s %-15s", (unsigned long long)e->seq, e->time / 1e9,
+	       plain(e->name), kind_name(e->kind));
+	/* What concerns a query is about no target. */
+	if (e->id)
+		printf(" -> %s", state_name(e->state));
 	if (e->why)
 		printf("  (%s)", why_name(e->why));
+	if (e->forced || e->dry_run)
+		printf("  (%s)", e->forced ? "forced" : "dry run");
+	if (e->refused_by)
+		printf("  by %s %s (%u:%u)", refuser_name(e->refused_by), plain(e->refused_name),
+		       e->refused_major, e->refused_minor);
 	if (e->error)
 		printf("  %s", *e->message ? plain(e->message) : strerror(e->error));
 	if (e->cookie)

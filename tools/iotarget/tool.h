@@ -8,6 +8,8 @@
  *   signals.c	being told to end
  *   print.c	tables and JSON
  *   gate.c	attach and detach: iogates in configfs
+ *   eject.c	eject: a device whose users agree
+ *   users.c	who uses a device
  */
 #ifndef _IOTARGET_TOOL_H
 #define _IOTARGET_TOOL_H
@@ -43,6 +45,8 @@ struct options {
 	bool		forever;
 	bool		has_expires;
 	bool		has_timeout;
+	bool		dry_run;
+	uint32_t	deadline_ms;	/* 0: not given */
 	uint32_t	expires_ms;
 	uint32_t	timeout_ms;
 	uint32_t	action;
@@ -71,7 +75,9 @@ struct target {
 struct event {
 	uint64_t	seq, time, dropped, id, cookie, sent, pended, oldest_ms;
 	uint32_t	kind, state, error, why;
-	char		name[TEXT_BYTES], message[TEXT_BYTES];
+	uint32_t	refused_by, refused_major, refused_minor;
+	bool		forced, dry_run;
+	char		name[TEXT_BYTES], message[TEXT_BYTES], refused_name[TEXT_BYTES];
 };
 
 /* client.c */
@@ -111,7 +117,15 @@ void print_event(bool json, const struct event *event);
 void print_result(bool json, const struct event *event);
 const char *state_name(uint32_t state);
 const char *why_name(uint32_t why);
+const char *refuser_name(uint32_t refuser);
 size_t cut_at(const char *text, size_t bytes);
+const char *plain(const char *text);
+void j_open(const char *bracket);
+void j_next(const char *bracket);
+void j_close(const char *bracket);
+void j_key(const char *key);
+void j_text(const char *key, const char *text);
+void j_number(const char *key, uint64_t n);
 
 /* verbs.c */
 int verb_list(const struct options *o);
@@ -120,10 +134,26 @@ int verb_stop(const struct options *o);
 int verb_start(const struct options *o);
 int verb_purge(const struct options *o);
 int verb_monitor(const struct options *o);
+int refused(const struct client *client, const char *what, int error);
+int lock_memory(void);
 
 /* gate.c */
 int verb_attach(const struct options *o);
 int verb_detach(const struct options *o);
+
+/* eject.c */
+int verb_eject(const struct options *o);
+
+/* users.c */
+struct user {
+	const char	*kind;		/* mount, swap, holder or process */
+	const char	*device;	/* the disk or partition */
+	const char	*name;		/* mount point, holder, or name of the process */
+	uint32_t	pid;
+};
+
+unsigned int find_users(uint32_t major, uint32_t minor,
+			void (*each)(void *context, const struct user *user), void *context);
 
 /* main.c */
 __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);

@@ -20,7 +20,7 @@
 #define LOOK_MS		5000	/* now and then, whether a stop is in force */
 
 /* A refusal by the kernel, in words and as an exit status. */
-static int refused(const struct client *client, const char *what, int error)
+int refused(const struct client *client, const char *what, int error)
 {
 	complain("%s: %s", what, *client->why ? client->why : strerror(-error));
 	if (client->unanswered)
@@ -30,6 +30,8 @@ static int refused(const struct client *client, const char *what, int error)
 	case -EACCES:
 		return EXIT_NOT_ALLOWED;
 	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
 		return EXIT_NOT_THERE;
 	default:
 		return EXIT_REFUSED;
@@ -349,22 +351,31 @@ static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 	return ret;
 }
 
+/*
+ * Once a target is stopped, memory of ours that was swapped out to it, or code that
+ * was not read yet, would not come back.
+ */
+int lock_memory(void)
+{
+	if (!mlockall(MCL_CURRENT | MCL_FUTURE))
+		return EXIT_DONE;
+	complain("memory can't be locked: %s; nothing was stopped", strerror(errno));
+	return EXIT_NOT_ALLOWED;
+}
+
 static int run_verb(const struct options *o, uint8_t cmd)
 {
 	struct client client = { };
 	int ret;
 
 	/*
-	 * Once a target is stopped, memory of ours that was swapped out to it, or
-	 * code that was not read yet, would not come back.  And who starts it must
-	 * not wait for memory that it takes I/O to free; where this is refused, it
-	 * goes without.
+	 * Who starts a target must not wait for memory that it takes I/O to free; where
+	 * this is refused, it goes without.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	if (cmd != IOTARGET_CMD_START && mlockall(MCL_CURRENT | MCL_FUTURE)) {
-		complain("memory can't be locked: %s; nothing was stopped", strerror(errno));
-		return EXIT_NOT_ALLOWED;
-	}
+	ret = cmd == IOTARGET_CMD_START ? EXIT_DONE : lock_memory();
+	if (ret)
+		return ret;
 	catch_signals();
 	ret = client_open(&client);
 	if (ret)

@@ -546,14 +546,14 @@ static void random_message(struct nl *nl, struct nl_msg *msg, uint64_t *state, u
 	char bytes[256];
 	unsigned int i;
 
-	nl_msg_init(nl, msg, dice(state) % 7, 0);
+	nl_msg_init(nl, msg, dice(state) % 9, 0);
 	if (dice(state) % 4)
 		nl_put_u64(msg, IOTARGET_A_VERB_ID, id);
 	while (attrs--) {
 		for (i = 0; i < sizeof(bytes); i += 8)
 			memcpy(bytes + i, &(uint64_t){ dice(state) }, 8);
 		/* Half of them with a plausible length. */
-		nl_put(msg, dice(state) % 14 | (dice(state) % 8 ? 0 : NLA_F_NESTED), bytes,
+		nl_put(msg, dice(state) % 18 | (dice(state) % 8 ? 0 : NLA_F_NESTED), bytes,
 		       dice(state) & 1 ? dice(state) % 3 * 4 : dice(state) % sizeof(bytes));
 	}
 	/* And now and then the end is missing. */

@@ -312,4 +312,56 @@ TEST_F(failslab, verb)
 	nl_close(&nl);
 }
 
+static void put_query(struct nl *nl, struct nl_msg *msg, const struct stat *st)
+{
+	nl_msg_init(nl, msg, IOTARGET_CMD_QUERY_REMOVE, NLM_F_ACK);
+	nl_put_u32(msg, IOTARGET_A_VERB_MAJOR, major(st->st_rdev));
+	nl_put_u32(msg, IOTARGET_A_VERB_MINOR, minor(st->st_rdev));
+	nl_put(msg, IOTARGET_A_VERB_DRY_RUN, NULL, 0);
+	nl_put(msg, IOTARGET_A_VERB_HOLD, NULL, 0);
+}
+
+/* The same of a query: one that has no answer keeps neither the device nor the socket. */
+TEST_F(failslab, query)
+{
+	static const struct nullb disk = { .name = "iott_failing", .size_mb = 1 };
+	struct nl_event event;
+	char path[DEVICE_PATH];
+	struct nl_msg msg;
+	uint64_t cookie;
+	struct stat st;
+	struct nl nl;
+	int nth, ret;
+	bool hit;
+
+	ret = nl_open(&nl);
+	if (ret == -ENOENT)
+		SKIP(return, "there is no netlink family iotarget");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, nl_join(&nl));
+	ASSERT_TRUE(got_device(path, nullb_make(&disk)));
+	ASSERT_EQ(0, stat(path, &st));
+	for (nth = 1, hit = true; hit && nth < MOST_SITES; nth++) {
+		cookie = 0;
+		put_query(&nl, &msg, &st);
+		arm(self->nth_fd, nth);
+		ret = nl_send(&nl, &msg);
+		hit = struck(self->nth_fd);
+		if (!ret)
+			ret = nl_answer(&nl, &msg, &cookie, NULL, 300);
+		self->sites += hit;
+		if (!cookie) {
+			ASSERT_TRUE(ret == -ENOMEM || ret == -ENOBUFS ||
+				    ret == -NO_CALL - EAGAIN) TH_LOG("%d: %d", nth, ret);
+			continue;
+		}
+		ASSERT_EQ(0, nl_await(&nl, IOTARGET_EVENT_KIND_QUERY_AGREED, cookie, &event,
+				      LONG_MS));
+	}
+	EXPECT_LT(nth, MOST_SITES);
+	EXPECT_LT(0, self->sites);
+	nl_close(&nl);
+	EXPECT_EQ(0, nullb_remove(disk.name));
+}
+
 TEST_HARNESS_MAIN

@@ -147,7 +147,9 @@ static const struct field event_fields[] = {
 	E(SEQ, seq, 8), E(TIME, time, 8), E(DROPPED, dropped, 8), E(ID, id, 8),
 	E(COOKIE, cookie, 8), E(SENT, sent, 8), E(PENDED, pended, 8),
 	E(OLDEST_MS, oldest_ms, 8), E(KIND, kind, 4), E(STATE, state, 4), E(ERROR, error, 4),
-	E(WHY, why, 4), E(NAME, name, 32), E(MESSAGE, message, 96), { }
+	E(WHY, why, 4), E(NAME, name, 32), E(MESSAGE, message, 96), E(REFUSED_BY, refused_by, 4),
+	E(REFUSED_NAME, refused_name, 32), E(REFUSED_MAJOR, refused_major, 4),
+	E(REFUSED_MINOR, refused_minor, 4), E(FORCED, forced, 1), E(DRY_RUN, dry_run, 1), { }
 };
 
 static const struct field stop_fields[] = {

@@ -21,7 +21,9 @@ struct nl_event {
 	uint64_t	seq, time, dropped, id, cookie;
 	uint64_t	sent, pended, oldest_ms;
 	uint32_t	kind, state, error, why;
-	char		name[32], message[96];
+	uint32_t	refused_by, refused_major, refused_minor;
+	bool		forced, dry_run;
+	char		name[32], message[96], refused_name[32];
 };
 
 struct nl_stop {
