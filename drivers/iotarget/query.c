@@ -42,7 +42,7 @@
 #define OPENERS_MS	1000
 #define OPENERS_POLL_MS	20
 
-#define SLACK_MS	50	/* for the answer to come */
+#define OWN_MS		50	/* of the asker's time, for the answer to come in time */
 #define GRACE_MS	500	/* for answers that come a little late */
 
 static LIST_HEAD(queries);
@@ -853,7 +853,9 @@ iotarget_consent_begin(struct device *dev,
  */
 void iotarget_consent_go(struct iotarget_consent *c)
 {
-	c->deadline = jiffies + msecs_to_jiffies(c->timeout_ms);
+	const unsigned int own = min_t(unsigned int, c->timeout_ms / 4, OWN_MS);
+
+	c->deadline = jiffies + msecs_to_jiffies(c->timeout_ms - own);
 	kref_get(&c->refs);
 	queue_work(query_wq, &c->work);
 }
@@ -904,8 +906,7 @@ static int wait_phase(struct iotarget_consent *c, enum phase phase,
 /* An answer; after a refusal also until all is as it was, if there is time for that. */
 static int wait_answer(struct iotarget_consent *c)
 {
-	/* The one who asks gives up first. */
-	int ret = wait_phase(c, PHASE_AGREED, c->timeout_ms + SLACK_MS);
+	int ret = wait_phase(c, PHASE_AGREED, c->timeout_ms);
 
 	if (phase_of(c) >= PHASE_REFUSED)
 		return c->answer;
