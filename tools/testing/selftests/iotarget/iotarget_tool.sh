@@ -71,6 +71,30 @@ appears()
 	says "$1" "$2"
 }
 
+# hold ARGUMENTS...: a stop of tool-fast that lasts as long as the process $held
+hold()
+{
+	: >"$work/held"
+	"$tool" stop tool-fast --hold "$@" >"$work/held" &
+	held=$!
+	appears held "held until"
+}
+
+# monitor ARGUMENTS...: in the background, as $monitor; what happens from now on it is told
+monitor()
+{
+	: >"$work/out"
+	"$tool" monitor "$@" >"$work/out" 2>"$work/err" &
+	monitor=$!
+	tries=0
+	while ! grep -q tool-fast "$work/out" && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		"$tool" stop tool-fast >/dev/null
+		"$tool" start tool-fast >/dev/null
+	done
+	says out tool-fast
+}
+
 command -v "$tool" >/dev/null || skip "the tool is not here"
 [ -c /dev/iotarget_test ] || skip "iotarget_test is not loaded, or this is not root"
 mkdir -p "$work"
@@ -147,15 +171,13 @@ says out "tool-fast: purged"
 become tool-fast started
 result "a purge ends by itself"
 
-"$tool" stop tool-fast --hold --expires forever >"$work/held" &
-held=$!
+hold --expires forever
 become tool-fast stopped
 kill -KILL $held
 become tool-fast started
 result "a held stop ends when its process is killed"
 
-"$tool" stop tool-fast --hold >"$work/held" &
-held=$!
+hold
 become tool-fast stopped
 kill -TERM $held
 wait $held
@@ -164,8 +186,9 @@ status=$?
 become tool-fast started
 result "a held stop ends when its process is told to end"
 
-(trap '' HUP; exec "$tool" stop tool-fast --hold >"$work/held") &
-held=$!
+trap '' HUP
+hold
+trap - HUP
 become tool-fast stopped
 kill -HUP $held
 sleep 1
@@ -247,8 +270,7 @@ says err "no answer: too many events"
 become tool-fast started
 result "an answer that is lost is not waited for"
 
-"$tool" stop tool-fast --hold >"$work/held" &
-held=$!
+hold
 become tool-fast stopped
 kill -STOP $held
 "$helper" storm || problem="no storm"
@@ -258,9 +280,7 @@ appears held "the stop is over: .*; the target is started"
 kill -KILL $held 2>/dev/null
 result "a held stop that ends unheard is not held on to"
 
-"$tool" monitor >"$work/out" 2>"$work/err" &
-monitor=$!
-sleep 1
+monitor
 kill -STOP $monitor
 "$helper" storm || problem="no storm"
 kill -CONT $monitor
@@ -269,19 +289,16 @@ kill -TERM $monitor
 wait $monitor
 result "monitor says when events were lost"
 
-"$tool" monitor --json >"$work/out" 2>"$work/err" &
-monitor=$!
-sleep 1
+monitor --json
 "$tool" stop tool-fast >/dev/null
 "$tool" start tool-fast >/dev/null
-sleep 1
+appears out '"event":"stopped".*"name":"tool-fast"'
+appears out '"event":"started".*"name":"tool-fast"'
+appears out '"event":"stop-ended".*"why":"started"'
+appears out '"event":"result".*"error":0'
 kill -INT $monitor
 kill -TERM $monitor
 wait $monitor
-says out '"event":"stopped".*"name":"tool-fast"'
-says out '"event":"started".*"name":"tool-fast"'
-says out '"event":"stop-ended".*"why":"started"'
-says out '"event":"result".*"error":0'
 order=$(sed 's/.*"seq":\([0-9]*\).*/\1/' "$work/out" | tr '\n' ' ')
 [ "$order" = "$(echo $order | tr ' ' '\n' | sort -n | tr '\n' ' ')" ] ||
 	problem="$problem events out of order: $order"
