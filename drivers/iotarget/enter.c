@@ -28,8 +28,7 @@ static bool try_enter(struct iotarget *target, struct iotarget_pass *pass,
 static int wait_entered(struct iotarget *target, struct iotarget_pass *pass,
 			unsigned int timeout_ms)
 {
-	long left = timeout_ms == IOTARGET_WAIT_FOREVER ?
-		    MAX_SCHEDULE_TIMEOUT : iotarget_jiffies(timeout_ms);
+	long left = iotarget_wait_jiffies(timeout_ms);
 	int error = 0;
 
 	if (try_enter(target, pass, &error))
@@ -39,7 +38,7 @@ static int wait_entered(struct iotarget *target, struct iotarget_pass *pass,
 	left = wait_event_killable_timeout(target->gate.waitq,
 					   try_enter(target, pass, &error),
 					   left);
-	return left > 0 ? error : left ? -EINTR : -ETIMEDOUT;
+	return iotarget_wait_result(left) ?: error;
 }
 
 /**

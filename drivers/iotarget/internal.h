@@ -46,6 +46,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -804,6 +805,18 @@ extern struct workqueue_struct *iotarget_slow_wq;	/* opens and releases */
 static inline unsigned long iotarget_jiffies(unsigned int ms)
 {
 	return ms ? msecs_to_jiffies(ms) + 1 : 0;
+}
+
+/* What wait_event_killable_timeout() and the like are given, and what came of it. */
+static inline long iotarget_wait_jiffies(unsigned int timeout_ms)
+{
+	return timeout_ms == IOTARGET_WAIT_FOREVER ?
+		MAX_SCHEDULE_TIMEOUT : iotarget_jiffies(timeout_ms);
+}
+
+static inline int iotarget_wait_result(long left)
+{
+	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
 }
 
 #define iotarget_warn(target, fmt, ...) \

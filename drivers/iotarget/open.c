@@ -125,7 +125,7 @@ static int open_wait(struct opening *o, unsigned int timeout_ms)
 	if (left <= 0 &&
 	    !iotarget_gate_event(o->target, IOTARGET_EV_OPEN_FAILED, NULL,
 				 o->opens, NULL))
-		return left ? -EINTR : -ETIMEDOUT;
+		return iotarget_wait_result(left);
 	/*
 	 * The worker has made its transition, or it will find that this open is
 	 * not the current one.  In the first case it is as good as through.

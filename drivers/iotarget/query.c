@@ -895,12 +895,10 @@ static enum phase phase_of(const struct iotarget_consent *c)
 static int wait_phase(struct iotarget_consent *c, enum phase phase,
 		      unsigned int timeout_ms)
 {
-	long left = MAX_SCHEDULE_TIMEOUT;
+	long left = iotarget_wait_jiffies(timeout_ms);
 
-	if (timeout_ms != IOTARGET_WAIT_FOREVER)
-		left = iotarget_jiffies(timeout_ms);
 	left = wait_event_killable_timeout(waitq, phase_of(c) >= phase, left);
-	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+	return iotarget_wait_result(left);
 }
 
 /* An answer; after a refusal also until all is as it was, if there is time for that. */

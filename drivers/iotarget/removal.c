@@ -672,14 +672,12 @@ static bool is_over(const struct iotarget_removal *r, unsigned int runs)
 static int wait_told(struct iotarget_removal *r, unsigned int runs,
 		     unsigned int timeout_ms)
 {
-	long left = MAX_SCHEDULE_TIMEOUT;
+	long left = iotarget_wait_jiffies(timeout_ms);
 
 	if (!runs)
 		return 0;
-	if (timeout_ms != IOTARGET_WAIT_FOREVER)
-		left = iotarget_jiffies(timeout_ms);
 	left = wait_event_killable_timeout(told_waitq, is_over(r, runs), left);
-	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+	return iotarget_wait_result(left);
 }
 
 /**

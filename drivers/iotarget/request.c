@@ -391,8 +391,7 @@ static void arm(struct iotarget_request *req, ktime_t deadline)
 static int wait_done(struct iotarget_request *req, unsigned int timeout_ms,
 		     int task_state)
 {
-	long left = timeout_ms == IOTARGET_WAIT_FOREVER ?
-		    MAX_SCHEDULE_TIMEOUT : iotarget_jiffies(timeout_ms);
+	long left = iotarget_wait_jiffies(timeout_ms);
 
 	if (iotarget_request_is_done(req))
 		return 0;
@@ -400,7 +399,7 @@ static int wait_done(struct iotarget_request *req, unsigned int timeout_ms,
 				 ___wait_cond_timeout(iotarget_request_is_done(req)),
 				 task_state, 0, left,
 				 __ret = schedule_timeout(__ret));
-	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+	return iotarget_wait_result(left);
 }
 
 /* Wait for a synchronous send; give up when its time is over. */

@@ -320,14 +320,12 @@ static int wait_until(struct iotarget_gate *gate, over_fn *over,
 		      const struct iotarget_change *change,
 		      unsigned int timeout_ms)
 {
-	long left = MAX_SCHEDULE_TIMEOUT;
+	long left = iotarget_wait_jiffies(timeout_ms);
 
-	if (timeout_ms != IOTARGET_WAIT_FOREVER)
-		left = iotarget_jiffies(timeout_ms);
 	wait_map(gate);
 	left = wait_event_killable_timeout(gate->waitq, over(gate, change),
 					   left);
-	return left > 0 ? 0 : left ? -EINTR : -ETIMEDOUT;
+	return iotarget_wait_result(left);
 }
 
 /**
