@@ -71,7 +71,7 @@ class Environment:
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
     plug_rounds: int = 3                # of plugging, loading and pulling all disks
-    removal_disks: tuple = ()           # names of those that iotarget_removal tries; all
+    pulled: tuple = ()                  # names of those that tests of one disk take; all
     race_share: int = 1                 # of the matrix of races, one row of so many
     patient: bool = False               # may be slowed down by other work
     full: tuple = ()                    # (field, value): what differs in test-full
@@ -119,9 +119,15 @@ NOT_IN_KCSAN = ("dm-flakey", "xhci-pci", "usb-storage", "uas", "nvme", "virtio_b
                 "virtio_scsi", "dummy_hcd", "libcomposite", "usb_f_mass_storage")
 KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 
-# That takes a while, and shows nothing that the other programs don't, but for data.
-LONG = (("iotarget_fio", "a minute in a stock kernel"),
-        ("iotarget_mkfs", "another minute there"))
+# What make test has no time for: make test-full runs it, and make test in another kernel.
+LONG = (("iotarget_fio", "data and no call of its own: a minute, here in test-full"),
+        ("iotarget_mkfs", "data and no call of its own: another minute, here in test-full"))
+TOOL = (("iotarget_eject", "the calls that it makes are in iotarget_control_query and "
+                           "iotarget_removal; here in test-full"),
+        ("iotarget_tool", "the calls that it makes are in iotarget_control*; here in test-full"))
+ONE_THREAD = tuple((name, "one thread, no race: here in test-full") for name in (
+    "iotarget_control_rules", "iotarget_ioflush", "iotarget_iogate_fs", "iotarget_open",
+    "iotarget_share", "iotarget_state"))
 TOOLS = (("iotarget_fio", "fio"),
          *(("iotarget_mkfs", t) for t in ("mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair")))
 
@@ -183,9 +189,11 @@ ENVIRONMENTS = (
         kernel=r"6\.1\.0-\d+-amd64",
         modules=STOCK_MODULES,
         tools=TOOLS,
+        left_out=LONG,
         boots=BOOTS,
-        cycles=60,
-        full=(("cycles", 200),),
+        cycles=40,
+        pulled=("usb1", "nvme0", "nvme1"),
+        full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
         faults=(WARN, HUNG),
     ),
     Environment(
@@ -197,9 +205,11 @@ ENVIRONMENTS = (
         kernel=r"7\.\d+(\.\d+)?\+deb13-amd64",
         modules=(*MODULES, "xfs"),
         tools=TOOLS,
+        left_out=LONG,
         boots=BOOTS,
-        cycles=60,
-        full=(("cycles", 200),),
+        cycles=40,
+        pulled=("uas0", "vblk0", "vscsi0"),
+        full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
         faults=(WARN, HUNG),
     ),
     Environment(
@@ -213,15 +223,16 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=DEBUG_MODULES,
-        left_out=LONG,
+        left_out=(*LONG, *TOOL),
         boots=DEBUG_BOOTS,
         bound_ms=2100,
         slowness=4,
-        cycles=20,
-        race_share=7,
+        cycles=10,
+        race_share=14,
         patient=True,
-        removal_disks=("usb1", "vblk0"),
-        full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("removal_disks", ())),
+        pulled=("usb1", "vblk0"),
+        full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("cycles", 20),
+              ("left_out", LONG), ("pulled", ())),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
         # the slot is taken for the rest of the boot.
         without_disks=("nvme1",),
@@ -243,16 +254,16 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=KCSAN_MODULES,
-        left_out=LONG,
+        left_out=(*LONG, *TOOL, *ONE_THREAD),
         boots=DEBUG_BOOTS,
         sticks=False,
         disks=False,
         bound_ms=2100,
         slowness=4,
-        cycles=20,
-        race_share=7,
+        cycles=10,
+        race_share=14,
         patient=True,
-        full=(("race_share", 1),),
+        full=(("race_share", 1), ("cycles", 20), ("left_out", LONG)),
         faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
         tolerated=(
             Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",

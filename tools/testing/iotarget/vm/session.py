@@ -111,7 +111,7 @@ class Session:
              "IOTARGET_RACE_SHARE": self.env.race_share,
              "IOTARGET_DISKS": " ".join(disk.id for disk in self.disks),
              "IOTARGET_PLUG_ROUNDS": self.env.plug_rounds,
-             "IOTARGET_REMOVAL_DISKS": " ".join(self.env.removal_disks),
+             "IOTARGET_PULLED": " ".join(self.env.pulled),
              "patience": max(self.timeout - 25, self.timeout // 2),
              "wait_for": " ".join(f"sd{letter}" for letter, _ in
                                   zip("abcd", [s for s in self.sticks if s.plugged]))})

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from . import build, provision
 from .disks import default_disks
-from .ktap import FAILED, PASSED, Collector, Test
+from .ktap import FAILED, PASSED, SKIPPED, Collector, Test
 from .session import ON_DEMAND, Job, Session
 from .shell import say
 
@@ -53,22 +53,32 @@ class StockRunner:
         """Run what matches: "PROGRAM" or "PROGRAM.FIXTURE.TEST", both globs; with KUnit
         also "SUITE" or "SUITE.CASE"."""
         boots = {}
+        before = len(row.tests)
         for program in self.tests():
+            self._leave_out(row, program, pattern)
             command = self._command(program, pattern)
             if command:
                 boots.setdefault(self.env.boot_for(program.stem), []).append((program, command))
         if self.env.kunit and not boots:
             boots[self.env.boots[-1]] = []
-        before = len(row.tests)
         for number, (boot, chosen) in enumerate(boots.items()):
             # the unit tests once, in the boot of most tests
             kunit = self.env.kunit and boot == max(boots, key=lambda b: len(boots[b]))
             self._boot(row, boot, chosen, number or "", kunit, pattern)
         return len(row.tests) > before
 
+    def _left_out(self, program):
+        return [why for glob, why in self.env.left_out if fnmatchcase(program.stem, glob)]
+
+    def _leave_out(self, row, program, pattern):
+        """A program that is not run is a skip with its reason."""
+        if fnmatchcase(program.stem, pattern.partition(".")[0] or "*"):
+            for why in self._left_out(program):
+                row.add(Test(program.stem, SKIPPED, why))
+
     def _command(self, program, pattern):
         path = f"/tests/{program.name}"
-        if any(fnmatchcase(program.stem, glob) for glob, _ in self.env.left_out):
+        if self._left_out(program):
             return None
         if not pattern or fnmatchcase(program.stem, pattern):
             return path

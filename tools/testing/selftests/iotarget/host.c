@@ -24,21 +24,38 @@
 
 static pthread_mutex_t port_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Why a disk of this name can't be plugged in here. */
-const char *host_has(const char *id)
+static bool is_among(const char *id, const char *disks)
 {
-	const char *disks = getenv("IOTARGET_DISKS");
 	size_t len = strlen(id);
 
-	if (access(PORT, W_OK))
-		return "no host to ask for a disk";
 	while (disks && *disks) {
 		if (!strncmp(disks, id, len) && (!disks[len] || disks[len] == ' '))
-			return NULL;
+			return true;
 		disks = strchr(disks, ' ');
 		disks += disks && *disks == ' ';
 	}
-	return "this machine has no such disk to plug in";
+	return false;
+}
+
+/* Why a disk of this name can't be plugged in here. */
+const char *host_has(const char *id)
+{
+	if (access(PORT, W_OK))
+		return "no host to ask for a disk";
+	if (!is_among(id, getenv("IOTARGET_DISKS")))
+		return "this machine has no such disk to plug in";
+	return NULL;
+}
+
+/* Why a test that does the same with each bus leaves that of this disk out. */
+const char *host_pulls(const char *id)
+{
+	const char *pulled = getenv("IOTARGET_PULLED");
+	const char *why = host_has(id);
+
+	if (!why && pulled && *pulled && !is_among(id, pulled))
+		why = "for time it has its turn in another kernel, here in test-full";
+	return why;
 }
 
 /* Kernels that are slow for being watched get as much more time. */

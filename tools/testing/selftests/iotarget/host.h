@@ -20,6 +20,7 @@ struct plugged {
 
 /* These return NULL, or why it can't be. */
 const char *host_has(const char *id);
+const char *host_pulls(const char *id);
 
 /* These return 0 or a negative errno, and say on standard output why. */
 int host_ask(const char *verb, const char *words);

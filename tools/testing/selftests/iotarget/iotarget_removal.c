@@ -40,24 +40,14 @@ FIXTURE_VARIANT_ADD(removal, nvme) { "nvme0", "remove", true };
 FIXTURE_VARIANT_ADD(removal, virtio_blk) { "vblk0", "remove", true };
 FIXTURE_VARIANT_ADD(removal, virtio_scsi) { "vscsi0", "delete" };
 
-/* In a kernel that takes its time two buses may have to do. */
-static bool wanted(const char *id)
-{
-	const char *ids = getenv("IOTARGET_REMOVAL_DISKS");
-
-	return !ids || !*ids || strstr(ids, id);
-}
-
 FIXTURE_SETUP(removal)
 {
-	const char *why = host_has(variant->id);
+	const char *why = host_pulls(variant->id);
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
 	if (why)
 		SKIP(return, "%s: %s", variant->id, why);
-	if (!wanted(variant->id))
-		SKIP(return, "%s: left to test-full, for time", variant->id);
 	/* One that failed before may have left it. */
 	if (disk_plug(&self->disk, variant->id)) {
 		host_ask("unplug", variant->id);

@@ -76,7 +76,7 @@ static bool users_back(const char *module, long users)
 
 FIXTURE_SETUP(unplug)
 {
-	const char *why = host_has(variant->id);
+	const char *why = host_pulls(variant->id);
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
