@@ -500,6 +500,7 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
 			   const struct iotarget_by *by,
 			   struct iotarget_change *change);
+u64 iotarget_gate_changes(struct iotarget_gate *gate);
 int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 		       unsigned int timeout_ms,
 		       struct iotarget_wait_report *report);
@@ -651,6 +652,8 @@ void iotarget_watch_arm(struct iotarget_watch *watch);
 void iotarget_watch_dead(struct block_device *bdev, bool surprise);
 void iotarget_watch_suspect(struct iotarget_watch *watch);
 void iotarget_watch_noticed(struct iotarget_watch *watch);
+bool iotarget_watch_is_kind(const struct device *dev, const char *bus,
+			    const char *type);
 bool iotarget_watch_is_block(const struct device *dev);
 struct iotarget_watch *iotarget_watch_next(struct iotarget_watch *after,
 					   const struct device *dev);
@@ -812,6 +815,13 @@ static inline long iotarget_wait_jiffies(unsigned int timeout_ms)
 {
 	return timeout_ms == IOTARGET_WAIT_FOREVER ?
 		MAX_SCHEDULE_TIMEOUT : iotarget_jiffies(timeout_ms);
+}
+
+static inline unsigned int iotarget_ms_until(unsigned long deadline)
+{
+	const long left = deadline - jiffies;
+
+	return left > 0 ? jiffies_to_msecs(left) : 0;
 }
 
 static inline int iotarget_wait_result(long left)

@@ -268,12 +268,6 @@ static void usb_serial(struct device *dev, char *serial, size_t size)
 static void usb_serial(struct device *dev, char *serial, size_t size) { }
 #endif
 
-static bool is_kind(struct device *dev, const char *bus, const char *type)
-{
-	return dev->bus && !strcmp(dev->bus->name, bus) &&
-	       dev->type && dev->type->name && !strcmp(dev->type->name, type);
-}
-
 /*
  * The nearest ancestor that has a serial number gives it.  del_gendisk() takes
  * open_mutex before it cuts the disk off its parents, so that they stay while
@@ -286,9 +280,9 @@ static void find_serial(struct gendisk *disk, char *serial, size_t size)
 	mutex_lock(&disk->open_mutex);
 	dev = disk_live(disk) ? disk_to_dev(disk)->parent : NULL;
 	for (; dev && !*serial; dev = dev->parent) {
-		if (is_kind(dev, "scsi", "scsi_device"))
+		if (iotarget_watch_is_kind(dev, "scsi", "scsi_device"))
 			scsi_serial(dev, serial, size);
-		else if (is_kind(dev, "usb", "usb_device"))
+		else if (iotarget_watch_is_kind(dev, "usb", "usb_device"))
 			usb_serial(dev, serial, size);
 	}
 	mutex_unlock(&disk->open_mutex);

@@ -19,7 +19,6 @@
  * iotarget_lowers_lock.
  */
 #include <linux/blkdev.h>
-#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/export.h>
@@ -35,12 +34,6 @@
 #define TIMEOUT_MS	10000
 #define EXPIRES_MS	30000
 #define CANCEL_MS	10000	/* for the targets of one depth to be back */
-
-/*
- * Who looks at a disk that was just closed, as udev does, is through with it soon.
- */
-#define OPENERS_MS	1000
-#define OPENERS_POLL_MS	20
 
 #define OWN_MS		50	/* of the asker's time, for the answer to come in time */
 #define GRACE_MS	500	/* for answers that come a little late */
@@ -74,6 +67,26 @@ static void consent_put(struct iotarget_consent *c)
 static bool time_is_over(const struct iotarget_consent *c)
 {
 	return time_after_eq(jiffies, c->deadline);
+}
+
+/**
+ * iotarget_query_refuse - who refuses
+ * @c: the query
+ * @by: what it is
+ * @error: a negative errno, of a target
+ * @devt: the device that it has
+ * @name: its name
+ *
+ * Context: process.
+ */
+void iotarget_query_refuse(struct iotarget_consent *c,
+			   enum iotarget_refused_by by, int error, dev_t devt,
+			   const char *name)
+{
+	c->refusal.by = by;
+	c->refusal.error = error;
+	c->refusal.devt = devt;
+	strscpy(c->refusal.name, name, sizeof(c->refusal.name));
 }
 
 /* -- answers ------------------------------------------------------------------ */
@@ -176,18 +189,6 @@ static int add_ask(struct iotarget_consent *c, const struct iotarget_told *t,
 	return 0;
 }
 
-/* Of the device itself only the part that was named goes. */
-static const struct block_device *part_of(const struct iotarget_consent *c,
-					  const struct scope *s)
-{
-	const struct block_device *bdev;
-
-	if (s->depth || !iotarget_watch_is_block(c->dev))
-		return NULL;
-	bdev = dev_to_bdev(c->dev);
-	return bdev == bdev->bd_disk->part0 ? NULL : bdev;
-}
-
 /* The disks that go with the device. */
 static int find_disks(struct iotarget_consent *c)
 {
@@ -208,7 +209,7 @@ static int find_targets(struct iotarget_consent *c, const struct scope *s)
 	struct iotarget_watch *watch;
 	int ret = 0;
 
-	while (!ret && iotarget_removal_next(&t, s->disk, part_of(c, s))) {
+	while (!ret && iotarget_removal_next(&t, s->disk, iotarget_query_part(c, s))) {
 		ret = add_ask(c, &t, s->depth);
 		watch = t.upper && !ret ? iotarget_watch_get(t.upper) : NULL;
 		if (watch)
@@ -244,10 +245,9 @@ static int enter(struct iotarget_consent *c)
 		list_for_each_entry(s, &c->scopes, node) {
 			if (!scope_of(other, s->watch))
 				continue;
-			c->refusal.by = IOTARGET_REFUSED_BY_QUERY;
-			c->refusal.devt = disk_devt(s->disk);
-			strscpy(c->refusal.name, s->watch->name,
-				sizeof(c->refusal.name));
+			iotarget_query_refuse(c, IOTARGET_REFUSED_BY_QUERY, 0,
+					      disk_devt(s->disk),
+					      s->watch->name);
 			ret = -EBUSY;
 		}
 	}
@@ -267,184 +267,6 @@ static void leave(struct iotarget_consent *c)
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
-/* -- other users -------------------------------------------------------------- */
-
-static int refuse_bdev(struct iotarget_consent *c, enum iotarget_refused_by by,
-		       const struct block_device *bdev)
-{
-	c->refusal.by = by;
-	c->refusal.devt = bdev->bd_dev;
-	snprintf(c->refusal.name, sizeof(c->refusal.name), "%s",
-		 dev_name(&bdev->bd_device));
-	return -EBUSY;
-}
-
-/* The partitions of a disk, each with a reference of its own. */
-static struct block_device *part_next(struct gendisk *disk, unsigned long *index)
-{
-	struct block_device *part;
-
-	rcu_read_lock();
-	while ((part = xa_find_after(&disk->part_tbl, index, ULONG_MAX,
-				     XA_PRESENT))) {
-		if (kobject_get_unless_zero(&part->bd_device.kobj))
-			break;
-	}
-	rcu_read_unlock();
-	return part;
-}
-
-static int claim(struct iotarget_consent *c, struct scope *s,
-		 struct block_device *bdev)
-{
-	struct park *park = kzalloc(sizeof(*park), GFP_KERNEL);
-	struct file *file;
-
-	if (!park)
-		return -ENOMEM;
-	park->lower = iotarget_lower_get(bdev->bd_dev);
-	if (!park->lower) {
-		kfree(park);
-		return -ENOMEM;
-	}
-	file = bdev_file_open_by_dev(bdev->bd_dev, BLK_OPEN_READ, park->lower,
-				     &iotarget_holder_ops);
-	if (IS_ERR(file)) {
-		iotarget_lower_put(park->lower);
-		kfree(park);
-		switch (PTR_ERR(file)) {
-		case -EBUSY:
-			return refuse_bdev(c, IOTARGET_REFUSED_BY_CLAIM, bdev);
-		case -ENOMEDIUM:	/* nothing there to be claimed, */
-		case -ENXIO:		/* or not any more */
-		case -ENODEV:
-			return 0;
-		default:
-			return PTR_ERR(file);
-		}
-	}
-	park->file = file;
-	park->bdev = bdev;
-	list_add_tail(&park->node, &s->parks);
-	return 0;
-}
-
-/*
- * So that nobody else comes in.  The kernel claims a disk or its partitions, and where
- * a target claims one of them, we can but claim all of them.  Disks without a device
- * below them are taken away by those who look whether they are open.
- */
-static int claim_disk(struct iotarget_consent *c, struct scope *s)
-{
-	struct block_device *part;
-	struct gendisk *disk = s->disk;
-	unsigned long index = 0;
-	int ret = 0;
-
-	/* Its users have another disk open, which is not below the device. */
-	if (disk->flags & GENHD_FL_HIDDEN)
-		return refuse_bdev(c, IOTARGET_REFUSED_BY_CLAIM, disk->part0);
-	if (s->depth || !disk_to_dev(disk)->parent || part_of(c, s) ||
-	    c->flags & IOTARGET_QUERY_DRY_RUN)
-		return 0;
-	if (!iotarget_lower_claims_partition(disk))
-		return claim(c, s, disk->part0);
-	while (!ret && (part = part_next(disk, &index))) {
-		ret = claim(c, s, part);
-		put_device(&part->bd_device);
-	}
-	return ret;
-}
-
-static void unclaim(struct iotarget_consent *c)
-{
-	struct park *park, *next;
-	struct scope *s;
-
-	list_for_each_entry(s, &c->scopes, node) {
-		list_for_each_entry_safe(park, next, &s->parks, node) {
-			list_del(&park->node);
-			__fput_sync(park->file);
-			iotarget_lower_put(park->lower);
-			kfree(park);
-		}
-	}
-}
-
-static unsigned int our_opens(struct scope *s, const struct block_device *bdev)
-{
-	unsigned int ours = iotarget_lower_opens(bdev);
-	struct park *park;
-
-	list_for_each_entry(park, &s->parks, node)
-		ours += park->bdev == bdev;
-	return ours;
-}
-
-static bool has_other_openers(struct scope *s, const struct block_device *bdev,
-			      unsigned int by_parts)
-{
-	return atomic_read(&bdev->bd_openers) > our_opens(s, bdev) + by_parts;
-}
-
-/* Who has a partition open has opened the disk as well. */
-static int check_openers_once(struct iotarget_consent *c, struct scope *s)
-{
-	const struct block_device *only = part_of(c, s);
-	struct gendisk *disk = s->disk;
-	struct block_device *part;
-	unsigned long index = 0;
-	unsigned int parts = 0;
-	int ret = 0;
-
-	while (!ret && (part = part_next(disk, &index))) {
-		if ((!only || only == part) && has_other_openers(s, part, 0))
-			ret = refuse_bdev(c, IOTARGET_REFUSED_BY_OPENER, part);
-		parts += iotarget_opens_by_part(part);
-		put_device(&part->bd_device);
-	}
-	if (!ret && !only && has_other_openers(s, disk->part0, parts))
-		ret = refuse_bdev(c, IOTARGET_REFUSED_BY_OPENER, disk->part0);
-	return ret;
-}
-
-static int check_openers(struct iotarget_consent *c)
-{
-	unsigned long until = jiffies + msecs_to_jiffies(OPENERS_MS);
-	struct scope *s;
-	int ret;
-
-	if (time_after(until, c->deadline))
-		until = c->deadline;
-	for (;;) {
-		ret = 0;
-		list_for_each_entry(s, &c->scopes, node) {
-			/* Of what stands on a target, its owner knows better. */
-			if (!ret && !s->depth)
-				ret = check_openers_once(c, s);
-		}
-		if (!ret || time_after_eq(jiffies, until))
-			return ret;
-		msleep(OPENERS_POLL_MS);
-	}
-}
-
-static int check_others(struct iotarget_consent *c)
-{
-	struct scope *s;
-	int ret;
-
-	list_for_each_entry(s, &c->scopes, node) {
-		ret = claim_disk(c, s);
-		if (ret)
-			return ret;
-	}
-	ret = check_openers(c);
-	if (!ret)
-		c->refusal.by = IOTARGET_REFUSED_BY_NOBODY;
-	return ret;
-}
-
 /* -- asking ----------------------------------------------------------------- */
 
 static unsigned int deepest(const struct iotarget_consent *c)
@@ -457,13 +279,11 @@ static unsigned int deepest(const struct iotarget_consent *c)
 	return depth;
 }
 
-static void refuse_target(struct iotarget_consent *c,
-			  const struct iotarget_ask *ask, int error)
+static void refuse_for(struct iotarget_consent *c,
+		       const struct iotarget_ask *ask, int error)
 {
-	c->refusal.by = IOTARGET_REFUSED_BY_TARGET;
-	c->refusal.error = error;
-	c->refusal.devt = ask->devt;
-	strscpy(c->refusal.name, ask->name, sizeof(c->refusal.name));
+	iotarget_query_refuse(c, IOTARGET_REFUSED_BY_TARGET, error, ask->devt,
+			      ask->name);
 }
 
 static void put_questions(struct iotarget_consent *c, unsigned int depth)
@@ -503,7 +323,7 @@ static int collect_answers(struct iotarget_consent *c, unsigned int depth)
 
 	refused = first_in(c, depth, IOTARGET_ASK_REFUSED);
 	if (refused) {
-		refuse_target(c, refused, refused->answer);
+		refuse_for(c, refused, refused->answer);
 		return -EBUSY;
 	}
 	silent = first_in(c, depth, IOTARGET_ASK_ASKED);
@@ -513,7 +333,7 @@ static int collect_answers(struct iotarget_consent *c, unsigned int depth)
 		return -ECANCELED;
 	pr_warn_ratelimited("iotarget: %s: did not answer in time whether its device may go\n",
 			    silent->name);
-	refuse_target(c, silent, -ETIMEDOUT);
+	refuse_for(c, silent, -ETIMEDOUT);
 	return -ETIMEDOUT;
 }
 
@@ -559,14 +379,11 @@ static int check_newcomers(struct iotarget_consent *c)
 	list_for_each_entry(s, &c->scopes, node) {
 		struct iotarget_told t = { };
 
-		while (iotarget_removal_next(&t, s->disk, part_of(c, s))) {
+		while (iotarget_removal_next(&t, s->disk, iotarget_query_part(c, s))) {
 			if (!t.open && was_asked(c, &t))
 				continue;
-			c->refusal.by = IOTARGET_REFUSED_BY_TARGET;
-			c->refusal.error = -EBUSY;
-			c->refusal.devt = t.devt;
-			strscpy(c->refusal.name, t.name,
-				sizeof(c->refusal.name));
+			iotarget_query_refuse(c, IOTARGET_REFUSED_BY_TARGET,
+					      -EBUSY, t.devt, t.name);
 			return -EBUSY;
 		}
 	}
@@ -670,7 +487,7 @@ static void set_agreed(struct iotarget_consent *c, bool agreed)
 	lockdep_assert_held(&iotarget_lowers_lock);
 	list_for_each_entry(s, &c->scopes, node) {
 		s->watch->agreed = agreed;
-		s->watch->agreed_part = part_of(c, s);
+		s->watch->agreed_part = iotarget_query_part(c, s);
 	}
 }
 
@@ -693,7 +510,7 @@ static void query_over(struct iotarget_consent *c)
 
 	if (c->result != 0)
 		cancel_all(c);
-	unclaim(c);
+	iotarget_claims_drop(c);
 	leave(c);
 	/* What is left of the question must not keep what has gone. */
 	list_for_each_entry(s, &c->scopes, node)
@@ -737,13 +554,13 @@ static int query_steps(struct iotarget_consent *c)
 	ret = find_concerned(c) ?: enter(c);
 	if (ret)
 		return ret;
-	ret = check_others(c) ?: ask_all(c);
+	ret = iotarget_claims_take(c) ?: ask_all(c);
 	if (!ret && !(c->flags & IOTARGET_QUERY_DRY_RUN)) {
 		/* From here on nobody comes; who came while we asked is seen. */
 		mutex_lock(&iotarget_lowers_lock);
 		set_agreed(c, true);
 		mutex_unlock(&iotarget_lowers_lock);
-		ret = check_newcomers(c) ?: check_openers(c);
+		ret = check_newcomers(c) ?: iotarget_claims_check(c);
 	}
 	if (!ret && time_is_over(c))
 		ret = -ETIMEDOUT;
@@ -806,7 +623,7 @@ void iotarget_query_gone(const struct iotarget_watch *watch,
 	lockdep_assert_held(&iotarget_lowers_lock);
 	list_for_each_entry(c, &queries, node) {
 		s = scope_of(c, watch);
-		if (!s || (part && part_of(c, s) != part))
+		if (!s || (part && iotarget_query_part(c, s) != part))
 			continue;
 		s->gone = true;
 		if (all_gone(c))

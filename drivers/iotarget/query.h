@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queries: what query.c, and control for user space, know of them.
+ * Queries: what query.c, claims.c, and control for user space, know of them.
  */
 #ifndef _IOTARGET_QUERY_H
 #define _IOTARGET_QUERY_H
@@ -108,5 +108,16 @@ iotarget_consent_begin(struct device *dev,
 void iotarget_consent_go(struct iotarget_consent *c);
 void iotarget_consent_cancel(struct iotarget_consent *c);
 void iotarget_consent_drop(struct iotarget_consent *c);
+
+void iotarget_query_refuse(struct iotarget_consent *c,
+			   enum iotarget_refused_by by, int error, dev_t devt,
+			   const char *name);
+
+/* claims.c */
+const struct block_device *
+iotarget_query_part(const struct iotarget_consent *c, const struct scope *s);
+int iotarget_claims_take(struct iotarget_consent *c);
+int iotarget_claims_check(struct iotarget_consent *c);
+void iotarget_claims_drop(struct iotarget_consent *c);
 
 #endif /* _IOTARGET_QUERY_H */

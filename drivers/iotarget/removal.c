@@ -20,7 +20,6 @@
  * Context: process.  Lock: iotarget_lowers_lock.
  */
 #include <linux/blkdev.h>
-#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -41,8 +40,6 @@ enum {
 	TODO_NONE,
 };
 
-#define REOPEN_MS	5000
-#define REOPEN_POLL_MS	20
 #define RETRY_MS	100	/* for a module that is being loaded */
 
 static LIST_HEAD(told);
@@ -58,22 +55,7 @@ static struct iotarget *to_target(struct iotarget_removal *r)
 }
 
 /* The work holds the target, and the code of its owner. */
-static void kick(struct iotarget_removal *r)
-{
-	struct iotarget *target = to_target(r);
-
-	lockdep_assert_held(&iotarget_lowers_lock);
-	if (!iotarget_pin_loaded(target)) {
-		queue_delayed_work(iotarget_fast_wq, &retry_work,
-				   iotarget_jiffies(RETRY_MS));
-		return;
-	}
-	if (!queue_work(removal_wq, &r->work))
-		iotarget_gate_unpin(target);
-}
-
-/* Fail what is held, beside whatever callback runs: it may wait for that. */
-static void kick_lost(struct iotarget_removal *r)
+static void kick(struct iotarget_removal *r, struct work_struct *work)
 {
 	struct iotarget *target = to_target(r);
 
@@ -81,7 +63,7 @@ static void kick_lost(struct iotarget_removal *r)
 	if (!iotarget_pin_loaded(target))
 		queue_delayed_work(iotarget_fast_wq, &retry_work,
 				   iotarget_jiffies(RETRY_MS));
-	else if (!queue_work(removal_wq, &r->lost))
+	else if (!queue_work(removal_wq, work))
 		iotarget_gate_unpin(target);
 }
 
@@ -93,9 +75,9 @@ static void retry(struct work_struct *work)
 	mutex_lock(&iotarget_lowers_lock);
 	list_for_each_entry(r, &told, node) {
 		if (r->todo)
-			kick(r);
+			kick(r, &r->work);
 		if (r->level > IOTARGET_REMOVAL_ORDERLY)
-			kick_lost(r);
+			kick(r, &r->lost);
 	}
 	mutex_unlock(&iotarget_lowers_lock);
 }
@@ -107,7 +89,7 @@ static void todo(struct iotarget_removal *r, unsigned int what)
 		return;
 	if (what == TODO_NOTICE)
 		WRITE_ONCE(r->watch->noticing, r->watch->noticing + 1);
-	kick(r);
+	kick(r, &r->work);
 }
 
 /* What was not told is not told any more. */
@@ -152,7 +134,8 @@ static void raise_level(struct iotarget_removal *r,
 		return;
 	}
 	shut(r);
-	kick_lost(r);
+	/* Beside whatever callback runs: it may wait for what is held. */
+	kick(r, &r->lost);
 	if (level == IOTARGET_REMOVAL_COMPLETE)
 		todo(r, TODO_COMPLETE);
 }
@@ -180,161 +163,6 @@ void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 
 /* -- what is done --------------------------------------------------------- */
 
-static unsigned int ms_until(unsigned long deadline)
-{
-	const long left = deadline - jiffies;
-
-	return left > 0 ? jiffies_to_msecs(left) : 0;
-}
-
-static struct iotarget_inst *hold_inst(struct iotarget *target, u64 number)
-{
-	struct iotarget_inst *inst = iotarget_inst_current(target);
-
-	if (inst && inst->number != number) {
-		iotarget_inst_put(inst);
-		inst = NULL;
-	}
-	return inst;
-}
-
-static u64 changes_of(struct iotarget *target)
-{
-	struct iotarget_gate *gate = &target->gate;
-	u64 changes;
-
-	spin_lock_irq(&gate->lock);
-	changes = gate->changes;
-	spin_unlock_irq(&gate->lock);
-	return changes;
-}
-
-/* What was sent is back, and durable. */
-static int settle(struct iotarget *target, struct iotarget_inst *inst,
-		  unsigned long deadline)
-{
-	if (!wait_event_timeout(target->gate.waitq, iotarget_inst_quiet(inst),
-				max_t(long, deadline - jiffies, 1)))
-		return -ETIMEDOUT;
-	return iotarget_flush_past(target, ms_until(deadline) ?: 1);
-}
-
-/*
- * Drained and flushed: nothing is lost that was acknowledged.  Who was stopped or
- * purged already is left so, as it may be by somebody's stop that has a time to end.
- */
-static int leave(struct iotarget *target, u64 number, unsigned long deadline)
-{
-	const struct iotarget_by live = { .inst = number, .live = true };
-	struct iotarget_change stop = { }, close = { };
-	struct iotarget_inst *inst = hold_inst(target, number);
-	struct iotarget_by by = { .inst = number };
-	int ret, stopped;
-
-	if (!inst)
-		return 0;		/* it is closed already */
-	stopped = iotarget_control_event(target, IOTARGET_EV_STOP_WAIT, &live,
-					 &stop);
-	by.unchanged = stopped ? changes_of(target) : stop.changes;
-	ret = settle(target, inst, deadline);
-	/* If it was started since, there is more to be flushed. */
-	if (!ret)
-		ret = iotarget_control_event(target, IOTARGET_EV_CLOSE_QUERY,
-					     &by, &close);
-	else if (!stopped)
-		iotarget_control_event(target, IOTARGET_EV_START, &by, NULL);
-	/* Who is asked next may look whether it is open; but it is a yes already. */
-	if (close.inst)
-		iotarget_gate_wait(target, &close, ms_until(deadline), NULL);
-	if (READ_ONCE(inst->detached))
-		ret = 0;
-	iotarget_change_put(&close);
-	iotarget_change_put(&stop);
-	iotarget_inst_put(inst);
-	return ret == -ECANCELED ? -EBUSY : ret;
-}
-
-/**
- * iotarget_query_remove_default - answer as a target without a callback does
- * @target: the target
- * @query: as &iotarget_ops.query_remove got it
- *
- * Stops the target, waits for what is sent, flushes, and closes it for query-remove.
- * If that fails or takes too long, it is started again if it was before.  A target that
- * was opened by a file refuses, as it could not be opened again, unless the query is
- * forced.
- *
- * KMDF: what the framework does where EvtIoTargetQueryRemove is missing; the drain and the
- * flush are an extension.
- *
- * Context: process; sleeps.  For &iotarget_ops.query_remove.
- * Return: 0: it may go; -ETIMEDOUT: something is still out; -EBUSY: it was opened by a
- * file, or was started meanwhile; the errors of iotarget_flush().
- */
-int iotarget_query_remove_default(struct iotarget *target,
-				  const struct iotarget_query *query)
-{
-	struct iotarget_removal *r = &target->removal;
-	bool by_file;
-	u64 inst;
-
-	mutex_lock(&iotarget_lowers_lock);
-	by_file = r->by_file;
-	inst = r->inst;
-	mutex_unlock(&iotarget_lowers_lock);
-	/* It could not come back. */
-	if (by_file && !query->forced)
-		return -EBUSY;
-	if (query->dry_run)
-		return 0;
-	return leave(target, inst, jiffies + msecs_to_jiffies(query->timeout_ms));
-}
-EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
-
-/**
- * iotarget_remove_canceled_default - come back as a target without a callback does
- * @target: the target
- *
- * Opens it again, as it was opened, if it is closed for query-remove.
- *
- * KMDF: what the framework does where EvtIoTargetRemoveCanceled is missing.
- *
- * Context: process; sleeps.  For &iotarget_ops.remove_canceled.
- * Return: 0; -EINVAL for one that was opened by a file; as iotarget_open().
- */
-int iotarget_remove_canceled_default(struct iotarget *target)
-{
-	struct iotarget_removal *r = &target->removal;
-	const unsigned long until = jiffies + msecs_to_jiffies(REOPEN_MS);
-	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT };
-	bool by_file;
-	int ret;
-
-	if (iotarget_get_state(target) != IOTARGET_CLOSED_FOR_QUERY_REMOVE)
-		return 0;
-	mutex_lock(&iotarget_lowers_lock);
-	how.access = r->access;
-	how.share = r->share;
-	how.devt = r->devt;
-	by_file = r->by_file;
-	mutex_unlock(&iotarget_lowers_lock);
-	if (by_file)
-		return -EINVAL;
-	/* A disk that stands on another target may be a moment behind it. */
-	for (;;) {
-		ret = iotarget_open_backend(target, &iotarget_block_ops, &how,
-					    REOPEN_MS);
-		if (ret != -EBUSY || time_after(jiffies, until) ||
-		    iotarget_get_state(target) != IOTARGET_CLOSED)
-			break;
-		msleep(REOPEN_POLL_MS);
-	}
-	if (ret)
-		iotarget_warn(target, "not opened again: error %d\n", ret);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iotarget_remove_canceled_default);
-
 static int ask(struct iotarget *target, const struct iotarget_query *query)
 {
 	int ret;
@@ -354,7 +182,7 @@ static void do_notice(struct iotarget *target, struct iotarget_watch *watch)
 	const unsigned long deadline = READ_ONCE(watch->deadline);
 	const struct iotarget_query query = {
 		.forced = true,
-		.timeout_ms = ms_until(deadline),
+		.timeout_ms = iotarget_ms_until(deadline),
 	};
 
 	/* Nobody hears the answer; and who has agreed meanwhile need not be told. */
@@ -430,7 +258,7 @@ static void do_canceled(struct iotarget *target, const struct iotarget_ask *a)
 static void do_ask(struct iotarget *target, struct iotarget_ask *a)
 {
 	const struct iotarget_query query = {
-		.timeout_ms = ms_until(a->deadline),
+		.timeout_ms = iotarget_ms_until(a->deadline),
 		.dry_run = a->dry_run,
 	};
 	int ret = -ETIMEDOUT;
@@ -646,11 +474,11 @@ void iotarget_removal_opened(struct iotarget *target,
 		if (!opened || has_left(target))
 			before = unlist(r);
 		else if (r->todo)
-			kick(r);
+			kick(r, &r->work);
 		/* What was told before it had a gate to be shut. */
 		if (!before && r->level > IOTARGET_REMOVAL_ORDERLY) {
 			shut(r);
-			kick_lost(r);
+			kick(r, &r->lost);
 		}
 	}
 	mutex_unlock(&iotarget_lowers_lock);

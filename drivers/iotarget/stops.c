@@ -60,17 +60,6 @@ u64 iotarget_stop_cookie(void)
 	return atomic64_inc_return(&cookies);
 }
 
-static u64 changes_of(struct iotarget *target)
-{
-	struct iotarget_gate *gate = &target->gate;
-	u64 changes;
-
-	spin_lock_irq(&gate->lock);
-	changes = gate->changes;
-	spin_unlock_irq(&gate->lock);
-	return changes;
-}
-
 static void stop_free(struct iotarget_stop *stop)
 {
 	kfree(stop->note);
@@ -164,7 +153,7 @@ static enum iotarget_why restore(struct iotarget_stop *stop, struct iotarget *ta
 
 	if (other)
 		wanted = other->purge ? IOTARGET_PURGED : IOTARGET_STOPPED;
-	if (changes_of(target) != stop->seen)
+	if (iotarget_gate_changes(&target->gate) != stop->seen)
 		return IOTARGET_WHY_OVERRIDDEN;
 	event = iotarget_event_to(iotarget_get_state(target), wanted);
 	if (event == IOTARGET_NR_EVENTS)
@@ -222,7 +211,7 @@ static void reap(struct work_struct *work)
 		target = iotarget_registry_find(stop->id);
 		if (!target || iotarget_get_state(target) == IOTARGET_DELETED)
 			stop_remove(stop, target, IOTARGET_WHY_GONE);
-		else if (changes_of(target) != stop->seen)
+		else if (iotarget_gate_changes(&target->gate) != stop->seen)
 			stop_remove(stop, target, IOTARGET_WHY_OVERRIDDEN);
 		if (target)
 			iotarget_gate_unpin(target);
@@ -264,7 +253,7 @@ int iotarget_stops_each(struct iotarget *target,
 	if (!atomic_read(&nr_stops))
 		return 0;
 	mutex_lock(&iotarget_stops_lock);
-	changes = changes_of(target);
+	changes = iotarget_gate_changes(&target->gate);
 	list_for_each_entry(stop, &stops, node) {
 		if (stop->id != target->id || stop->seen != changes)
 			continue;

@@ -329,6 +329,23 @@ static int wait_until(struct iotarget_gate *gate, over_fn *over,
 }
 
 /**
+ * iotarget_gate_changes - how often the state was changed by somebody
+ * @gate: the gate
+ *
+ * Context: process.
+ * Return: the number.
+ */
+u64 iotarget_gate_changes(struct iotarget_gate *gate)
+{
+	u64 changes;
+
+	spin_lock_irq(&gate->lock);
+	changes = gate->changes;
+	spin_unlock_irq(&gate->lock);
+	return changes;
+}
+
+/**
  * iotarget_gate_wait - wait for what a transition asked to wait for
  * @target: the target
  * @change: what iotarget_gate_event() filled in

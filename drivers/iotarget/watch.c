@@ -47,8 +47,17 @@ static LIST_HEAD(watches);
 static struct class_interface block_interface;
 static DECLARE_WAIT_QUEUE_HEAD(noticed);
 
-static bool __maybe_unused is_kind(const struct device *dev, const char *bus,
-				   const char *type)
+/**
+ * iotarget_watch_is_kind - is a device one of that kind?
+ * @dev: the device
+ * @bus: the name of its bus
+ * @type: the name of its type, or NULL for any
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool iotarget_watch_is_kind(const struct device *dev, const char *bus,
+			    const char *type)
 {
 	return dev->bus && !strcmp(dev->bus->name, bus) &&
 	       (!type || (dev->type && dev->type->name &&
@@ -59,11 +68,11 @@ static bool __maybe_unused is_kind(const struct device *dev, const char *bus,
 static bool device_gone(struct device *dev)
 {
 #if IS_ENABLED(CONFIG_USB)
-	if (is_kind(dev, "usb", "usb_device"))
+	if (iotarget_watch_is_kind(dev, "usb", "usb_device"))
 		return to_usb_device(dev)->state == USB_STATE_NOTATTACHED;
 #endif
 #if IS_ENABLED(CONFIG_SCSI)
-	if (is_kind(dev, "scsi", "scsi_device")) {
+	if (iotarget_watch_is_kind(dev, "scsi", "scsi_device")) {
 		const enum scsi_device_state state =
 			READ_ONCE(to_scsi_device(dev)->sdev_state);
 
@@ -71,7 +80,7 @@ static bool device_gone(struct device *dev)
 	}
 #endif
 #if IS_ENABLED(CONFIG_PCI)
-	if (is_kind(dev, "pci", NULL)) {
+	if (iotarget_watch_is_kind(dev, "pci", NULL)) {
 		struct pci_dev *pdev = to_pci_dev(dev);
 
 		return READ_ONCE(pdev->error_state) ==
@@ -177,12 +186,11 @@ static bool below(const struct iotarget_watch *watch, const struct device *dev)
 {
 	unsigned int i;
 
-	if (dev == disk_to_dev(watch->disk))
-		return true;
 	for (i = 0; i < watch->nr; i++) {
 		if (watch->chain[i] == dev)
 			return true;
 	}
+	/* Itself, or a part of it. */
 	return iotarget_watch_is_block(dev) &&
 	       dev_to_bdev(dev)->bd_disk == watch->disk;
 }
@@ -247,7 +255,7 @@ static struct device *ancestor(const struct gendisk *disk, const char *bus,
 	mutex_lock(&iotarget_lowers_lock);
 	watch = find(disk);
 	for (i = 0; watch && i < watch->nr; i++) {
-		if (is_kind(watch->chain[i], bus, NULL) &&
+		if (iotarget_watch_is_kind(watch->chain[i], bus, NULL) &&
 		    !strcmp(dev_name(watch->chain[i]), name)) {
 			dev = get_device(watch->chain[i]);
 			break;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is done for a target whose owner has no callback for it, as in KMDF, and may
+ * be called by one that has: to agree to a removal, and to come back when it was
+ * canceled.
+ *
+ * Context: process; sleeps.
+ */
+#include <linux/delay.h>
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/mutex.h>
+
+#include "internal.h"
+
+#define REOPEN_MS	5000
+#define REOPEN_POLL_MS	20
+
+static struct iotarget_inst *hold_inst(struct iotarget *target, u64 number)
+{
+	struct iotarget_inst *inst = iotarget_inst_current(target);
+
+	if (inst && inst->number != number) {
+		iotarget_inst_put(inst);
+		inst = NULL;
+	}
+	return inst;
+}
+
+/* What was sent is back, and durable. */
+static int settle(struct iotarget *target, struct iotarget_inst *inst,
+		  unsigned long deadline)
+{
+	if (!wait_event_timeout(target->gate.waitq, iotarget_inst_quiet(inst),
+				max_t(long, deadline - jiffies, 1)))
+		return -ETIMEDOUT;
+	return iotarget_flush_past(target, iotarget_ms_until(deadline) ?: 1);
+}
+
+/*
+ * Drained and flushed: nothing is lost that was acknowledged.  Who was stopped or
+ * purged already is left so, as it may be by somebody's stop that has a time to end.
+ */
+static int leave(struct iotarget *target, u64 number, unsigned long deadline)
+{
+	const struct iotarget_by live = { .inst = number, .live = true };
+	struct iotarget_change stop = { }, close = { };
+	struct iotarget_inst *inst = hold_inst(target, number);
+	struct iotarget_by by = { .inst = number };
+	int ret, stopped;
+
+	if (!inst)
+		return 0;		/* it is closed already */
+	stopped = iotarget_control_event(target, IOTARGET_EV_STOP_WAIT, &live,
+					 &stop);
+	by.unchanged = stopped ? iotarget_gate_changes(&target->gate) : stop.changes;
+	ret = settle(target, inst, deadline);
+	/* If it was started since, there is more to be flushed. */
+	if (!ret)
+		ret = iotarget_control_event(target, IOTARGET_EV_CLOSE_QUERY,
+					     &by, &close);
+	else if (!stopped)
+		iotarget_control_event(target, IOTARGET_EV_START, &by, NULL);
+	/* Who is asked next may look whether it is open; but it is a yes already. */
+	if (close.inst)
+		iotarget_gate_wait(target, &close, iotarget_ms_until(deadline), NULL);
+	if (READ_ONCE(inst->detached))
+		ret = 0;
+	iotarget_change_put(&close);
+	iotarget_change_put(&stop);
+	iotarget_inst_put(inst);
+	return ret == -ECANCELED ? -EBUSY : ret;
+}
+
+/**
+ * iotarget_query_remove_default - answer as a target without a callback does
+ * @target: the target
+ * @query: as &iotarget_ops.query_remove got it
+ *
+ * Stops the target, waits for what is sent, flushes, and closes it for query-remove.
+ * If that fails or takes too long, it is started again if it was before.  A target that
+ * was opened by a file refuses, as it could not be opened again, unless the query is
+ * forced.
+ *
+ * KMDF: what the framework does where EvtIoTargetQueryRemove is missing; the drain and the
+ * flush are an extension.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.query_remove.
+ * Return: 0: it may go; -ETIMEDOUT: something is still out; -EBUSY: it was opened by a
+ * file, or was started meanwhile; the errors of iotarget_flush().
+ */
+int iotarget_query_remove_default(struct iotarget *target,
+				  const struct iotarget_query *query)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool by_file;
+	u64 inst;
+
+	mutex_lock(&iotarget_lowers_lock);
+	by_file = r->by_file;
+	inst = r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	/* It could not come back. */
+	if (by_file && !query->forced)
+		return -EBUSY;
+	if (query->dry_run)
+		return 0;
+	return leave(target, inst, jiffies + msecs_to_jiffies(query->timeout_ms));
+}
+EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
+
+/**
+ * iotarget_remove_canceled_default - come back as a target without a callback does
+ * @target: the target
+ *
+ * Opens it again, as it was opened, if it is closed for query-remove.
+ *
+ * KMDF: what the framework does where EvtIoTargetRemoveCanceled is missing.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.remove_canceled.
+ * Return: 0; -EINVAL for one that was opened by a file; as iotarget_open().
+ */
+int iotarget_remove_canceled_default(struct iotarget *target)
+{
+	struct iotarget_removal *r = &target->removal;
+	const unsigned long until = jiffies + msecs_to_jiffies(REOPEN_MS);
+	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT };
+	bool by_file;
+	int ret;
+
+	if (iotarget_get_state(target) != IOTARGET_CLOSED_FOR_QUERY_REMOVE)
+		return 0;
+	mutex_lock(&iotarget_lowers_lock);
+	how.access = r->access;
+	how.share = r->share;
+	how.devt = r->devt;
+	by_file = r->by_file;
+	mutex_unlock(&iotarget_lowers_lock);
+	if (by_file)
+		return -EINVAL;
+	/* A disk that stands on another target may be a moment behind it. */
+	for (;;) {
+		ret = iotarget_open_backend(target, &iotarget_block_ops, &how,
+					    REOPEN_MS);
+		if (ret != -EBUSY || time_after(jiffies, until) ||
+		    iotarget_get_state(target) != IOTARGET_CLOSED)
+			break;
+		msleep(REOPEN_POLL_MS);
+	}
+	if (ret)
+		iotarget_warn(target, "not opened again: error %d\n", ret);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iotarget_remove_canceled_default);
