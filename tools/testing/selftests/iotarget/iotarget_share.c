@@ -76,7 +76,7 @@ static int open_mode(int fd, const char *path, const char *mode)
 	return target_open(fd, path, may, lets);
 }
 
-TEST_F(share, f09_matrix)
+TEST_F_TIMEOUT(share, f09_matrix, 120)
 {
 	unsigned int i, j;
 	int expected;
