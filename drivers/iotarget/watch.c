@@ -292,11 +292,30 @@ struct device *iotarget_watch_find(dev_t devt, const char *bus,
 
 /* -- what is told ---------------------------------------------------------- */
 
+/*
+ * The highest of the ancestors that are losing their drivers right now, or NULL.  The
+ * driver core notes that of an ancestor before it unbinds the first of its consumers,
+ * and takes it back when the driver has returned.
+ */
+static struct device *unbinding(const struct iotarget_watch *watch)
+{
+	unsigned int i = watch->nr;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	while (i--) {
+		if (READ_ONCE(watch->chain[i]->links.status) ==
+		    DL_DEV_UNBINDING)
+			return watch->chain[i];
+	}
+	return NULL;
+}
+
 /**
  * iotarget_watch_level - how far the removal of a disk has come
  * @watch: its watch, or NULL
  *
- * An ancestor may lose its driver and the disk stay all the same.
+ * An ancestor may lose its driver and the disk stay all the same.  But as long as the
+ * driver is about to go, with all the disks that it has, nothing has stayed yet.
  *
  * Context: process, with iotarget_lowers_lock.
  * Return: how far.
@@ -307,7 +326,8 @@ enum iotarget_removal_level iotarget_watch_level(struct iotarget_watch *watch)
 	if (!watch)
 		return IOTARGET_REMOVAL_NONE;
 	if (watch->level == IOTARGET_REMOVAL_ORDERLY &&
-	    time_after(jiffies, watch->deadline + msecs_to_jiffies(NOTICE_MS))) {
+	    time_after(jiffies, watch->deadline + msecs_to_jiffies(NOTICE_MS)) &&
+	    !unbinding(watch)) {
 		watch->level = IOTARGET_REMOVAL_NONE;
 		iotarget_removal_lapsed(watch->disk);
 	}
@@ -347,7 +367,8 @@ void iotarget_watch_noticed(struct iotarget_watch *watch)
 
 /*
  * Whoever removes the device goes on when this returns: all targets at once have
- * until the deadline, which the first of several events of one removal has set.
+ * until the deadline, which the first of several events of one removal has set, for
+ * all disks that go with it.
  */
 static void wait_noticed(struct iotarget_watch *watch)
 {
@@ -361,24 +382,51 @@ static void wait_noticed(struct iotarget_watch *watch)
 				    watch->name);
 }
 
+static void raise_level(struct iotarget_watch *watch, unsigned long deadline)
+{
+	enum iotarget_removal_level level = IOTARGET_REMOVAL_ORDERLY;
+
+	/* A disk without capacity does not fail a request, it refuses it. */
+	if (is_gone(watch) || !get_capacity(watch->disk))
+		level = IOTARGET_REMOVAL_SURPRISE;
+	if (iotarget_watch_level(watch) < IOTARGET_REMOVAL_ORDERLY)
+		watch->deadline = deadline;
+	watch->level = max(watch->level, level);
+	iotarget_removal_tell(watch->disk, NULL, watch->level);
+}
+
+/*
+ * Each of them is about to have an event of its own, one after the other: told at once
+ * they have the same time, and not each its own after that of the one before.
+ */
+static void raise_all_below(const struct device *dev, unsigned long deadline)
+{
+	struct iotarget_watch *watch;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	list_for_each_entry(watch, &watches, node) {
+		if (below(watch, dev) && iotarget_watch_level(watch) <
+					 IOTARGET_REMOVAL_ORDERLY)
+			raise_level(watch, deadline);
+	}
+}
+
 /* An ancestor is about to lose its driver, or the disk is about to be dead. */
 static void about_to_go(struct iotarget_watch *watch)
 {
+	const unsigned long deadline = jiffies + msecs_to_jiffies(NOTICE_MS);
 	enum iotarget_removal_level level = IOTARGET_REMOVAL_NONE;
+	struct device *top;
 
 	mutex_lock(&iotarget_lowers_lock);
 	/* Once it has left, the address of the disk may be another one's. */
 	if (list_empty(&watch->node))
 		goto out;
-	level = IOTARGET_REMOVAL_ORDERLY;
-	/* A disk without capacity does not fail a request, it refuses it. */
-	if (is_gone(watch) || !get_capacity(watch->disk))
-		level = IOTARGET_REMOVAL_SURPRISE;
-	if (iotarget_watch_level(watch) < IOTARGET_REMOVAL_ORDERLY)
-		watch->deadline = jiffies + msecs_to_jiffies(NOTICE_MS);
-	watch->level = max(watch->level, level);
+	raise_level(watch, deadline);
 	level = watch->level;
-	iotarget_removal_tell(watch->disk, NULL, level);
+	top = unbinding(watch);
+	if (top)
+		raise_all_below(top, deadline);
 out:
 	mutex_unlock(&iotarget_lowers_lock);
 	/* A device that is gone gives back what it has when we return. */

@@ -617,37 +617,140 @@ static void nothing_of_an_open_that_failed(struct kunit *test)
 
 /* -- the driver below -------------------------------------------------------- */
 
+static bool parent_lasts;
+
+/* Its driver takes long to let go. */
+static void parent_remove(struct platform_device *parent)
+{
+	struct iotarget_watch *watch = NULL;
+
+	if (parent_lasts)
+		watch = iotarget_watch_get(owners->fd[0].disk);
+	if (!watch)
+		return;
+	mutex_lock(&iotarget_lowers_lock);
+	watch->deadline = jiffies - msecs_to_jiffies(2 * FAKE_LONG_MS);
+	owners->call.ret = iotarget_watch_level(watch);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(watch);
+}
+
 static struct platform_driver parent_driver = {
+	.remove		= parent_remove,
 	.driver.name	= "iotarget_fake_parent",
 };
+
+/* The disks anew below a device with a driver; NULL if that can't be. */
+static struct platform_device *parent_make(struct kunit *test, unsigned int nr)
+{
+	struct platform_device *parent;
+	unsigned int i;
+
+	if (platform_driver_register(&parent_driver))
+		return NULL;
+	parent = platform_device_register_simple("iotarget_fake_parent",
+						 PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(parent)) {
+		platform_driver_unregister(&parent_driver);
+		return NULL;
+	}
+	iotarget_close(owners->owner[0].target, FAKE_LONG_MS, NULL);
+	for (i = 0; i < nr; i++) {
+		fakedisk_remove(&owners->fd[i]);
+		KUNIT_EXPECT_EQ(test, fakedisk_make_below(&owners->fd[i],
+							  &parent->dev), 0);
+		KUNIT_EXPECT_EQ(test, owner_open(&owners->owner[i],
+						 &owners->fd[i]), 0);
+	}
+	return parent;
+}
+
+static void parent_end(struct platform_device *parent, unsigned int nr)
+{
+	while (nr--)
+		fakedisk_unplug(&owners->fd[nr]);
+	fake_settle_all();
+	platform_device_unregister(parent);
+	platform_driver_unregister(&parent_driver);
+}
+
+static int unbind(void *arg)
+{
+	/* By this the core of drivers unbinds. */
+	device_release_driver(&((struct platform_device *)arg)->dev);
+	return 0;
+}
 
 /* An ancestor that loses its driver waits for those who use its disk. */
 static void unbinding_is_told_before(struct kunit *test)
 {
-	struct platform_device *parent;
-	struct owner *o = &owners->owner[1];
-	struct fakedisk *fd = &owners->fd[1];
+	struct platform_device *parent = parent_make(test, 1);
+	struct owner *o = &owners->owner[0];
 
-	fakedisk_remove(fd);
-	KUNIT_ASSERT_EQ(test, platform_driver_register(&parent_driver), 0);
-	parent = platform_device_register_simple("iotarget_fake_parent",
-						 PLATFORM_DEVID_NONE, NULL, 0);
-	KUNIT_EXPECT_FALSE(test, IS_ERR(parent));
-	if (IS_ERR(parent))
-		goto out;
-	KUNIT_EXPECT_EQ(test, fakedisk_make_below(fd, &parent->dev), 0);
-	KUNIT_EXPECT_EQ(test, owner_open(o, fd), 0);
-	/* By this the core of drivers unbinds. */
-	device_release_driver(&parent->dev);
+	KUNIT_ASSERT_NOT_NULL(test, parent);
+	unbind(parent);
 	KUNIT_EXPECT_TRUE(test, o->query.forced);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
-	OWNERS_EXPECT(test, { 1, TOLD_QUERY });
-	fakedisk_unplug(fd);
-	OWNERS_EXPECT(test, { 1, TOLD_QUERY }, { 1, TOLD_COMPLETE });
-	fake_settle_all();
-	platform_device_unregister(parent);
-out:
-	platform_driver_unregister(&parent_driver);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	parent_end(parent, 1);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_COMPLETE });
+}
+
+static unsigned long deadline_of(struct fakedisk *fd)
+{
+	struct iotarget_watch *watch = iotarget_watch_get(fd->disk);
+	unsigned long deadline = watch ? READ_ONCE(watch->deadline) : 0;
+
+	iotarget_watch_put(watch);
+	return deadline;
+}
+
+/* They are unbound one after the other, but not told so. */
+static void all_disks_below_have_the_same_time(struct kunit *test)
+{
+	struct owner *a = &owners->owner[0], *b = &owners->owner[1];
+	struct platform_device *parent = parent_make(test, 2);
+
+	KUNIT_ASSERT_NOT_NULL(test, parent);
+	a->hold = TOLD_QUERY;
+	b->hold = TOLD_QUERY;
+	fake_call_start(&owners->call, unbind, parent);
+	KUNIT_EXPECT_TRUE(test, owner_entered(a));
+	KUNIT_EXPECT_TRUE(test, owner_entered(b));
+	KUNIT_EXPECT_NE(test, deadline_of(&owners->fd[0]), 0);
+	KUNIT_EXPECT_EQ(test, deadline_of(&owners->fd[0]),
+			deadline_of(&owners->fd[1]));
+	KUNIT_EXPECT_FALSE(test, completion_done(&owners->call.done));
+	complete_all(&a->go);
+	complete_all(&b->go);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&owners->call), 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(a, IOTARGET_W_CFQR));
+	KUNIT_EXPECT_TRUE(test, owner_is(b, IOTARGET_W_CFQR));
+	KUNIT_EXPECT_EQ(test, owners->nr, 2);
+	parent_end(parent, 2);
+}
+
+/* As long as the driver has not returned no disk has stayed, and then it has. */
+static void nothing_has_stayed_yet(struct kunit *test)
+{
+	struct platform_device *parent = parent_make(test, 1);
+	struct iotarget_watch *watch;
+
+	KUNIT_ASSERT_NOT_NULL(test, parent);
+	parent_lasts = true;
+	unbind(parent);
+	parent_lasts = false;
+	KUNIT_EXPECT_EQ(test, owners->call.ret, IOTARGET_REMOVAL_ORDERLY);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	watch = iotarget_watch_get(owners->fd[0].disk);
+	KUNIT_EXPECT_NOT_NULL(test, watch);
+	mutex_lock(&iotarget_lowers_lock);
+	KUNIT_EXPECT_EQ(test, iotarget_watch_level(watch),
+			IOTARGET_REMOVAL_NONE);
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(watch);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
+	parent_end(parent, 1);
 }
 
 static struct kunit_case removal_cases[] = {
@@ -682,6 +785,8 @@ static struct kunit_case removal_cases[] = {
 	KUNIT_CASE(goes_before_the_target_has_it),
 	KUNIT_CASE(nothing_of_an_open_that_failed),
 	KUNIT_CASE(unbinding_is_told_before),
+	KUNIT_CASE(all_disks_below_have_the_same_time),
+	KUNIT_CASE(nothing_has_stayed_yet),
 	{}
 };
 
