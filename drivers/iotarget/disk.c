@@ -333,6 +333,24 @@ static int agree(struct iotarget_disk_priv *d, struct gendisk *gd, bool look)
 	return ret;
 }
 
+/*
+ * Its users have their I/O until the end, and what they flushed, or have yet to flush,
+ * is safe.  Past the gate: who has shut it holds what comes, and a flush that is held
+ * with the rest would only hold up the removal.
+ */
+static void last_flush(struct iotarget_disk_priv *d, unsigned int timeout_ms)
+{
+	const struct iotarget_send_params params = {
+		.flags = IOTARGET_SEND_SYNCHRONOUS | IOTARGET_SEND_TIMEOUT |
+			 IOTARGET_SEND_IGNORE_STATE,
+		.timeout_ms = timeout_ms ?: 1,
+	};
+
+	/* Refused while that of an earlier notice is still out. */
+	if (!iotarget_format_flush(d->disk.target, &d->flush))
+		iotarget_send(d->disk.target, &d->flush, &params);
+}
+
 /* Not while anybody has the disk open. */
 static int disk_query_remove(struct iotarget *target,
 			     const struct iotarget_query *query)
@@ -345,9 +363,8 @@ static int disk_query_remove(struct iotarget *target,
 		return -EBUSY;
 	ret = agree(d, gd, query->dry_run || query->forced);
 	put_device(disk_to_dev(gd));
-	/* Its users have their I/O until the end, and what they flushed is safe. */
 	if (ret && query->forced)
-		iotarget_flush(target, query->timeout_ms ?: 1, NULL);
+		last_flush(d, query->timeout_ms);
 	if (ret || query->dry_run)
 		return ret;
 	ret = iotarget_query_remove_default(target, query);
@@ -397,6 +414,7 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->target_ops.remove_canceled = disk_remove_canceled;
 	d->target_ops.remove_complete = disk_remove_complete;
 	spin_lock_init(&d->lock);
+	iotarget_request_init(&d->flush);
 	INIT_WORK(&d->scan_work, scan_work);
 	init_completion(&d->scanned);
 	INIT_WORK(&d->remove_work, remove_work);

@@ -30,6 +30,8 @@
  * @agreed: nobody may open it until it is known whether the device below goes;
  *	set under the disk's open_mutex
  * @forced: the removal does not ask
+ * @flush: when the device below is removed unasked; outlived by the target, and so by
+ *	this, when the device does not answer it
  * @scan_work: reads the partition table
  * @scanned: the work is through
  * @remove_work: takes the disk away
@@ -48,6 +50,7 @@ struct iotarget_disk_priv {
 	bool				removing;
 	bool				agreed;
 	bool				forced;
+	struct iotarget_request		flush;
 	struct work_struct		scan_work;
 	struct completion		scanned;
 	struct work_struct		remove_work;
