@@ -196,13 +196,10 @@ int victim_make(struct victim *v, const char *id, enum how how)
 	return got_device(v->path, v->disk.path) ? 0 : -ENODEV;
 }
 
-/* It returns when nothing of the disk is left. */
-int vanish(void *arg)
+static int take_away(const struct victim *v)
 {
-	struct victim *v = arg;
 	char dir[DEVICE_PATH + 32];
 
-	v->gone = true;
 	switch (v->how) {
 	case DISK_PULLED:
 		/* Where the driver is asked even of that, it is not waited for. */
@@ -215,6 +212,20 @@ int vanish(void *arg)
 		return scsi_debug_set("add_host", -1);
 	}
 	return -EINVAL;
+}
+
+/* It returns when nothing of the disk is left. */
+int vanish(void *arg)
+{
+	struct victim *v = arg;
+	uint64_t began = now_ms();
+	int ret;
+
+	v->gone = true;
+	ret = take_away(v);
+	printf("# the removal took %llu ms\n",
+	       (unsigned long long)(now_ms() - began));
+	return ret;
 }
 
 /* By us it is held up for so long at most: that is whoever removes it, a kworker or we. */
