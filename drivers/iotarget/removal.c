@@ -44,7 +44,7 @@ enum {
 
 static LIST_HEAD(told);
 static DECLARE_WAIT_QUEUE_HEAD(told_waitq);
-static struct workqueue_struct *removal_wq;
+static struct workqueue_struct *removal_wq, *lost_wq;
 
 static void retry(struct work_struct *work);
 static DECLARE_DELAYED_WORK(retry_work, retry);
@@ -63,7 +63,7 @@ static void kick(struct iotarget_removal *r, struct work_struct *work)
 	if (!iotarget_pin_loaded(target))
 		queue_delayed_work(iotarget_fast_wq, &retry_work,
 				   iotarget_jiffies(RETRY_MS));
-	else if (!queue_work(removal_wq, work))
+	else if (!queue_work(work == &r->lost ? lost_wq : removal_wq, work))
 		iotarget_gate_unpin(target);
 }
 
@@ -713,11 +713,24 @@ void iotarget_removal_lapsed(const struct gendisk *disk)
  */
 int iotarget_removal_init_module(void)
 {
-	/* One owner that takes its time must not keep the others. */
-	removal_wq = alloc_workqueue("iotarget_removal",
-				     WQ_MEM_RECLAIM | WQ_UNBOUND,
+	/*
+	 * One owner that takes its time must not keep the others.  So there is no
+	 * rescuer, who comes when a machine is slow to make workers, and then calls
+	 * all owners that still wait, one after the other.  None is needed: nobody
+	 * waits for these calls without a limit, and what is held, and may be
+	 * memory on its way to the device, is failed by the other one's workers.
+	 */
+	removal_wq = alloc_workqueue("iotarget_removal", WQ_UNBOUND,
 				     WQ_MAX_ACTIVE);
-	return removal_wq ? 0 : -ENOMEM;
+	if (!removal_wq)
+		return -ENOMEM;
+	lost_wq = alloc_workqueue("iotarget_lost", WQ_MEM_RECLAIM | WQ_UNBOUND,
+				  WQ_MAX_ACTIVE);
+	if (!lost_wq) {
+		destroy_workqueue(removal_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -729,4 +742,5 @@ void iotarget_removal_exit_module(void)
 {
 	cancel_delayed_work_sync(&retry_work);
 	destroy_workqueue(removal_wq);
+	destroy_workqueue(lost_wq);
 }
