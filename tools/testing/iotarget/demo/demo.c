@@ -5,12 +5,11 @@
  * Runs in the virtual machine that demo.py boots, as its main program.  Each
  * step prints what is expected and what was seen; the program's exit status is
  * 0 only if they agree everywhere.  It makes the API's calls through the client
- * module of the selftests, with their library.
+ * module of the selftests, with their library.  What is done with the command-line
+ * tool is in removal.c.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util.h"
+#include "demo.h"
 
-#define MNT		"/mnt"
 #define NOTE		MNT "/note.txt"
 #define PICTURE		MNT "/picture.raw"
-#define PICTURE_SEED	7
 #define HELD		6
 
 static const char note[] = "This stick is served through an I/O target.\n";
@@ -32,7 +29,7 @@ static const char note[] = "This stick is served through an I/O target.\n";
 static unsigned int steps, wrong;
 static char expected[256];
 
-static void step(const char *fmt, ...)
+void step(const char *fmt, ...)
 {
 	va_list args;
 
@@ -43,7 +40,7 @@ static void step(const char *fmt, ...)
 	printf("\n");
 }
 
-static void expect(const char *fmt, ...)
+void expect(const char *fmt, ...)
 {
 	va_list args;
 
@@ -53,7 +50,7 @@ static void expect(const char *fmt, ...)
 	printf("     expected  %s\n", expected);
 }
 
-static void show(bool good, const char *fmt, ...)
+void show(bool good, const char *fmt, ...)
 {
 	va_list args;
 
@@ -70,7 +67,7 @@ static void show_ret(int ret, int want)
 	show(ret == want, "%s", ret ? strerror(-ret) : "success");
 }
 
-static int ask_host(const char *verb)
+int ask_host(const char *verb)
 {
 	char command[128];
 
@@ -79,7 +76,7 @@ static int ask_host(const char *verb)
 }
 
 /* The picture holds the pattern of its own positions. */
-static bool picture_right(const void *data, uint64_t pos, size_t len)
+bool picture_right(const void *data, uint64_t pos, size_t len)
 {
 	const uint64_t *word = data;
 	size_t i;
@@ -96,7 +93,7 @@ static int mount_stick(const char *disk)
 	return mount(disk, MNT, "ext4", MS_RDONLY, NULL) ? -errno : 0;
 }
 
-static bool files_right(void)
+bool files_right(void)
 {
 	char text[sizeof(note)] = "", *data;
 	bool right = true;
@@ -119,11 +116,6 @@ static bool files_right(void)
 	free(data);
 	return right && pos > 0;
 }
-
-struct extents {
-	struct fiemap		map;
-	struct fiemap_extent	extent[32];
-};
 
 static int picture_extents(struct extents *e)
 {
@@ -359,8 +351,9 @@ static void close_and_reopen(int target, const char *disk,
 	good = picture_through_target(target, e);
 	show(good == size && !info.closing, "%llu of %llu bytes right",
 	     (unsigned long long)good, (unsigned long long)size);
-	expect("closed for good, the stick can be mounted again");
-	ret = target_close(target, 5000, NULL);
+	expect("the target deleted, the stick can be mounted again");
+	ret = target_delete(target, 5000, NULL);
+	close(target);
 	ret = ret ?: mount_stick(disk);
 	show_ret(ret, 0);
 }
@@ -410,12 +403,7 @@ int main(void)
 	meet_deadline(target);
 	close_and_reopen(target, disk, &e);
 
-	step("In the end");
-	expect("the files are right, and the target goes");
-	ret = files_right();
-	umount(MNT);
-	ret = ret && !target_delete(target, 5000, NULL);
-	show(ret, "%s", ret ? "right, deleted" : "wrong");
+	show_removal(disk, &e);
 	printf("\n%u steps, %u differences\n", steps, wrong);
 	return wrong ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make demo: a stock kernel, a USB stick with files on it, and a gate in front of it.
 
-The story is demo/demo.c, which runs as the guest's only job. What it prints is
+The story is demo/*.c, which runs as the guest's only job. What it prints is
 shown as it comes. The exit status is 0 only if everything was as expected and the
 kernel's log holds no alarm.
 """
@@ -44,10 +44,10 @@ def program():
     out = BUILD / "demo" / "demo"
     out.parent.mkdir(parents=True, exist_ok=True)
     run("build demo", ["gcc", "-O2", "-Wall", "-Wno-format-truncation",
-                       "-D_GNU_SOURCE", "-static",
+                       "-D_GNU_SOURCE", "-static", "-pthread",
                        f"-I{tests}",
                        f"-I{TREE}/drivers/iotarget/tests",
-                       TREE / "tools/testing/iotarget/demo/demo.c",
+                       *sorted((TREE / "tools/testing/iotarget/demo").glob("*.c")),
                        tests / "target.c", tests / "devices.c", tests / "gates.c",
                        "-o", out])
     return out
@@ -60,10 +60,10 @@ def main():
         kernel = provision.kernel_of(env)
         print(f"Building the modules for {kernel.version}, a stick, and a demonstration ...",
               flush=True)
-        session = Session(env, "demo", files={"demo": program()}, kernel=kernel,
+        session = Session(env, "demo", kernel=kernel, files={"demo": program(), **build.tool()},
                           sticks=[stick.Stick(image=image())])
         print("Booting ...", flush=True)
-        outcome = session.run([Job("demo", "/demo", timeout=150)],
+        outcome = session.run([Job("demo", "/demo", timeout=200)],
                               on_line=lambda job, line: print(line, flush=True))
     except Failure as failure:
         print(failure)
