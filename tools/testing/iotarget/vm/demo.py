@@ -60,7 +60,8 @@ def main():
         kernel = provision.kernel_of(env)
         print(f"Building the modules for {kernel.version}, a stick, and a demonstration ...",
               flush=True)
-        session = Session(env, "demo", kernel=kernel, files={"demo": program(), **build.tool()},
+        session = Session(env, "demo", kernel=kernel, timeout=300,
+                          files={"demo": program(), **build.tool()},
                           sticks=[stick.Stick(image=image())])
         print("Booting ...", flush=True)
         outcome = session.run([Job("demo", "/demo", timeout=200)],
