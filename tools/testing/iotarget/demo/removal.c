@@ -443,6 +443,9 @@ static void load_through_gate(const struct extents *e)
 	close(l.fd);
 }
 
+#define SHOW	"iotarget show " GATE " | grep -E 'state|held|waits'"
+#define CLOSED_QUIET	"  state      closed /   held       0, sent 0 (0 past the state), oldest 0 ms"
+
 static void pulled(const struct extents *e)
 {
 	const char *disk;
@@ -464,10 +467,12 @@ static void pulled(const struct extents *e)
 	show(goes(old, END_MS), "%s", plugged(old) ? "it is there" : "it is gone");
 	/* The gate hears of it last. */
 	until = now_ms() + END_MS;
-	while (!gate_is(GATE, "closed") && now_ms() < until)
+	do {
 		sleep_ms(5);
-	printf("     the gate is closed; nothing is held or with the device\n");
-	says(0, "closed / 0 0 0", "cd " GATE_DIR "/" GATE "; cat state inflight");
+		shell(SHOW);
+	} while (strcmp(output, CLOSED_QUIET) && now_ms() < until);
+	printf("     then the gate is to be closed, and to wait for nothing\n");
+	says(0, CLOSED_QUIET, SHOW);
 	does("iotarget detach " GATE);
 }
 
