@@ -27,6 +27,7 @@
 #include <trace/events/block.h>
 
 #include "gate.h"
+#include "keep.h"
 
 #define FORWARD_ALL	(IOTARGET_SEND_IGNORE_STATE | \
 			 IOTARGET_SEND_AND_FORGET | IOTARGET_SEND_ATOMIC)
@@ -110,6 +111,9 @@ static void forward_end_io(struct bio *clone)
 
 	if (fwd->counted)
 		bio_end_io_acct(upper, fwd->start);
+	if (unlikely(pass.inst->keep))
+		iotarget_keep_back(pass.inst->keep, upper->bi_opf,
+				   upper->bi_iter.bi_size, !status, pass.flags);
 	bio_put(clone);
 	finish_upper(pass.inst->target, upper, status,
 		     outcome_of(pass.inst, status));
@@ -117,11 +121,17 @@ static void forward_end_io(struct bio *clone)
 }
 
 /* It passed the gate and can't go on. */
+static void forward_ended(const struct iotarget_pass pass, struct bio *bio,
+			  blk_status_t status, enum iotarget_outcome outcome)
+{
+	finish_upper(pass.inst->target, bio, status, outcome);
+	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
+}
+
 static void forward_failed(const struct iotarget_pass pass, struct bio *bio,
 			   blk_status_t status)
 {
-	finish_upper(pass.inst->target, bio, status, IOTARGET_NEVER_SENT);
-	iotarget_gate_leave(pass.inst, pass.epoch, pass.flags);
+	forward_ended(pass, bio, status, IOTARGET_NEVER_SENT);
 }
 
 /*
@@ -161,6 +171,11 @@ static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
 		forward_failed(pass, bio, BLK_STS_NOTSUPP);
 		return;
 	}
+	if (unlikely(inst->keep) &&
+	    iotarget_keep_refuses(inst->keep, bio->bi_opf)) {
+		forward_ended(pass, bio, BLK_STS_IOERR, IOTARGET_UNKNOWN);
+		return;
+	}
 	clone = clone_of(inst, bio, nowait ? GFP_NOWAIT : GFP_NOIO);
 	if (unlikely(!clone)) {
 		forward_failed(pass, bio, nowait ? BLK_STS_AGAIN :
@@ -175,6 +190,10 @@ static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
 	if (fwd->counted)
 		fwd->start = bio_start_io_acct(bio);
 	clone->bi_end_io = forward_end_io;
+	if (unlikely(inst->keep))
+		fwd->pass.flags |= iotarget_keep_sent(inst->keep, bio->bi_opf,
+						      bio->bi_iter.bi_sector,
+						      bio->bi_iter.bi_size);
 	trace_block_bio_remap(clone, bio->bi_bdev->bd_dev,
 			      bio->bi_iter.bi_sector);
 	submit_bio_noacct(clone);
@@ -273,7 +292,7 @@ static noinline void forward_slow(struct iotarget *target, struct bio *bio,
 
 	switch (iotarget_gate_enter_bio(target, bio, &pass, &error)) {
 	case IOTARGET_ENTERED:
-		if (may_forget(flags))
+		if (may_forget(flags) && !pass.inst->keep)
 			forward_and_forget(pass, bio);
 		else
 			forward_submit(pass, bio);
@@ -297,7 +316,7 @@ static noinline void forward_slow(struct iotarget *target, struct bio *bio,
  *	completion is neither tracked nor told to the owner.  One that has to
  *	be held is forwarded like any other in the end, and so is one that is
  *	sent from a submit_bio(), as it has not reached the device when this
- *	call returns;
+ *	call returns, and any with %IOTARGET_POLICY_HOLD, which has to know;
  *	%IOTARGET_SEND_ATOMIC: the caller may not sleep, a worker submits
  *
  * The bio completes, always and once, maybe inside this call: as the device
@@ -360,17 +379,42 @@ static __always_inline void own_finish(struct iotarget_bio *tb,
 }
 
 /* The block layer never had it, so what it took on at the gate is put here. */
-static noinline void own_fail(struct iotarget_bio *tb, blk_status_t status)
+static noinline void own_ended(struct iotarget_bio *tb, blk_status_t status,
+			       enum iotarget_outcome outcome)
 {
 	bio_uninit(&tb->bio);
 	tb->bio.bi_status = status;
-	own_finish(tb, IOTARGET_NEVER_SENT);
+	own_finish(tb, outcome);
+}
+
+static void own_fail(struct iotarget_bio *tb, blk_status_t status)
+{
+	own_ended(tb, status, IOTARGET_NEVER_SENT);
+}
+
+/* False: it is not to be sent. */
+static noinline bool own_keep(struct iotarget_bio *tb,
+			      struct iotarget_keep *keep)
+{
+	struct bio *bio = &tb->bio;
+
+	if (iotarget_keep_refuses(keep, bio->bi_opf))
+		return false;
+	tb->unit.bytes = bio->bi_iter.bi_size;
+	tb->unit.flags |= iotarget_keep_sent(keep, bio->bi_opf,
+					     bio->bi_iter.bi_sector,
+					     tb->unit.bytes);
+	return true;
 }
 
 static void own_end_io(struct bio *bio)
 {
 	struct iotarget_bio *tb = container_of(bio, struct iotarget_bio, bio);
+	struct iotarget_keep *keep = tb->unit.inst->keep;
 
+	if (unlikely(keep))
+		iotarget_keep_back(keep, bio->bi_opf, tb->unit.bytes,
+				   !bio->bi_status, tb->unit.flags);
 	own_finish(tb, outcome_of(tb->unit.inst, bio->bi_status));
 }
 
@@ -380,6 +424,10 @@ static __always_inline void own_submit(struct iotarget_bio *tb,
 	WRITE_ONCE(tb->unit.where, IOTARGET_AT_SENT);
 	if (unlikely(READ_ONCE(inst->detached) || WARN_ON_ONCE(!inst->bdev))) {
 		own_fail(tb, BLK_STS_OFFLINE);
+		return;
+	}
+	if (unlikely(inst->keep) && !own_keep(tb, inst->keep)) {
+		own_ended(tb, BLK_STS_IOERR, IOTARGET_UNKNOWN);
 		return;
 	}
 	/* Keeps the cgroup that it has, and gives it the submitter's if none. */

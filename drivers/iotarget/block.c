@@ -20,6 +20,7 @@
 #include <linux/vmalloc.h>
 
 #include "internal.h"
+#include "keep.h"
 
 /**
  * struct block - an open block device
@@ -30,6 +31,7 @@
  * @lower: the device's object, and the holder of the claim
  * @use: our entry there
  * @id: who the device says it is
+ * @size: its size when it was opened, in bytes: one that is gone has none
  * @bios: for requests of more than one part
  * @clones: for forwarded bios
  */
@@ -41,6 +43,7 @@ struct block {
 	struct iotarget_lower	*lower;
 	struct iotarget_use	use;
 	struct iotarget_identity id;
+	u64			size;
 	struct bio_set		bios;
 	struct bio_set		clones;
 };
@@ -134,6 +137,21 @@ static int block_check_device(struct block *b)
 	return 0;
 }
 
+/* What it takes to know it again. */
+static int block_keep(struct iotarget_inst *inst, struct block *b)
+{
+	struct iotarget_keep *keep;
+
+	b->size = bdev_nr_bytes(b->bdev);
+	if (!(inst->target->policy.flags & IOTARGET_POLICY_HOLD))
+		return 0;
+	keep = iotarget_keep_alloc(b->bdev);
+	if (IS_ERR(keep))
+		return PTR_ERR(keep);
+	inst->keep = keep;
+	return 0;
+}
+
 static int block_open(struct iotarget_inst *inst,
 		      const struct iotarget_open *how)
 {
@@ -176,6 +194,9 @@ static int block_open(struct iotarget_inst *inst,
 		goto close_file;
 	iotarget_watch_arm(b->use.watch);
 	iotarget_lower_identify(b->bdev, &b->id);
+	ret = block_keep(inst, b);
+	if (ret)
+		goto unshare;
 	inst->backend = b;
 	inst->use = &b->use;
 	inst->watch = iotarget_watch_ref(b->use.watch);
@@ -183,6 +204,8 @@ static int block_open(struct iotarget_inst *inst,
 	inst->clones = &b->clones;
 	return 0;
 
+unshare:
+	iotarget_lower_unshare(&b->use);
 close_file:
 	block_close_file(b);
 exit_clones:
@@ -200,12 +223,60 @@ static void block_release(struct iotarget_inst *inst)
 {
 	struct block *b = inst->backend;
 
+	iotarget_keep_free(inst->keep);
 	iotarget_lower_unshare(&b->use);
 	block_close_file(b);
 	bioset_exit(&b->clones);
 	bioset_exit(&b->bios);
 	iotarget_lower_put(b->lower);
 	kfree(b);
+}
+
+/* What stands on it relies on these, as it was told of others. */
+static const char *limits_differ(struct block_device *lost,
+				 struct block_device *fresh)
+{
+	if (bdev_logical_block_size(fresh) != bdev_logical_block_size(lost))
+		return "block size";
+	if (bdev_dma_alignment(fresh) & ~bdev_dma_alignment(lost))
+		return "alignment of memory";
+	if (bdev_is_zoned(fresh) != bdev_is_zoned(lost))
+		return "zones";
+	if (bdev_read_only(fresh) && !bdev_read_only(lost))
+		return "write protection";
+	return NULL;
+}
+
+/*
+ * So many sectors of the ends have to be as they were: of a device that says that it is
+ * the only one of its name none, of one with a serial number, which may be that of a
+ * card reader, some, of one that says nothing many.
+ */
+#define SOME_SECTORS	8
+#define MANY_SECTORS	64
+
+static const char *block_differs(struct iotarget_inst *lost,
+				 struct iotarget_inst *fresh)
+{
+	const struct block *a = lost->backend, *b = fresh->backend;
+	const char *limits;
+
+	if (a->id.unique_id_type != b->id.unique_id_type ||
+	    memcmp(a->id.unique_id, b->id.unique_id, sizeof(a->id.unique_id)))
+		return "unique id";
+	if (strcmp(a->id.serial, b->id.serial))
+		return "serial number";
+	if (a->size != b->size)
+		return "size";
+	limits = limits_differ(a->bdev, b->bdev);
+	if (limits)
+		return limits;
+	if (!lost->keep || !fresh->keep)
+		return "nothing is known of it";
+	return iotarget_keep_differs(lost->keep, fresh->keep,
+				     a->id.unique_id_len ? 0 :
+				     *a->id.serial ? SOME_SECTORS :
+						     MANY_SECTORS);
 }
 
 /*
@@ -284,8 +355,12 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 {
 	const struct block *b = inst->backend;
 	const unsigned int bs = bdev_logical_block_size(b->bdev);
-	/* Read once: a device that goes in between has one answer, not two. */
-	const u64 size = bdev_nr_bytes(b->bdev);
+	/*
+	 * Read once: a device that goes in between has one answer, not two.  And one that
+	 * is waited for comes back with the size that it had.
+	 */
+	const u64 size = bdev_nr_bytes(b->bdev) ?:
+			 READ_ONCE(inst->target->gate.lost) ? b->size : 0;
 	u64 end;
 
 	switch (req->type) {
@@ -335,6 +410,32 @@ static blk_opf_t block_opf(const struct iotarget_request *req)
 	}
 }
 
+/* As told to what is kept of the device.  False: it is not to be sent. */
+static noinline bool keep_sent(struct iotarget_keep *keep,
+			       struct iotarget_request *req)
+{
+	const blk_opf_t opf = block_opf(req);
+
+	if (iotarget_keep_refuses(keep, opf))
+		return false;
+	req->unit.flags |= iotarget_keep_sent(keep, opf,
+					      req->pos >> SECTOR_SHIFT,
+					      req->len);
+	return true;
+}
+
+/* All of it is back. */
+static void block_done(struct iotarget_request *req, int status,
+		       enum iotarget_outcome outcome, size_t bytes)
+{
+	struct iotarget_keep *keep = req->unit.inst->keep;
+
+	if (unlikely(keep))
+		iotarget_keep_back(keep, block_opf(req), bytes,
+				   !status || bytes, req->unit.flags);
+	iotarget_request_done(req, status, outcome, bytes);
+}
+
 /* The bio that the request brought along: the whole of it. */
 static void own_end_io(struct bio *bio)
 {
@@ -342,9 +443,9 @@ static void own_end_io(struct bio *bio)
 	const blk_status_t status = bio->bi_status;
 
 	bio_uninit(bio);
-	iotarget_request_done(req, blk_status_to_errno(status),
-			      iotarget_block_outcome(req->unit.inst, status),
-			      status ? 0 : req->len);
+	block_done(req, blk_status_to_errno(status),
+		   iotarget_block_outcome(req->unit.inst, status),
+		   status ? 0 : req->len);
 }
 
 static void submit_own(struct block *b, struct iotarget_request *req,
@@ -364,8 +465,7 @@ static void submit_own(struct block *b, struct iotarget_request *req,
 static void parts_put(struct iotarget_request *req)
 {
 	if (atomic_dec_and_test(&req->bios))
-		iotarget_request_done(req, req->status, req->outcome,
-				      req->bytes);
+		block_done(req, req->status, req->outcome, req->bytes);
 }
 
 /* The result of the whole: the first error by position, the worst outcome. */
@@ -451,8 +551,17 @@ static void block_submit(struct iotarget_inst *inst,
 	struct block *b = inst->backend;
 	struct walk w = { .iter = req->iter };
 
+	if (unlikely(inst->keep) && !keep_sent(inst->keep, req)) {
+		iotarget_request_done(req, -EIO, IOTARGET_UNKNOWN, 0);
+		return;
+	}
 	if (req->type == IOTARGET_REQ_FLUSH) {
-		submit_own(b, req, NULL);
+		/* See block_check(); it was sent past the state, to what is gone. */
+		if (unlikely(!bdev_nr_bytes(b->bdev)))
+			iotarget_request_done(req, -ENODEV, IOTARGET_NEVER_SENT,
+					      0);
+		else
+			submit_own(b, req, NULL);
 		return;
 	}
 	if (!req->len || !walk_next(&w, 0)) {
@@ -491,6 +600,10 @@ static void block_info(struct iotarget_inst *inst, struct iotarget_info *info)
 	memcpy(info->unique_id, b->id.unique_id, sizeof(info->unique_id));
 	strscpy(info->serial, b->id.serial, sizeof(info->serial));
 	info->diskseq = bdev->bd_disk->diskseq;
+	if (inst->keep) {
+		info->at_risk = iotarget_keep_at_risk(inst->keep);
+		info->lost = READ_ONCE(inst->keep->lost);
+	}
 }
 
 const struct iotarget_backend_ops iotarget_block_ops = {
@@ -500,4 +613,5 @@ const struct iotarget_backend_ops iotarget_block_ops = {
 	.check		= block_check,
 	.submit		= block_submit,
 	.info		= block_info,
+	.differs	= block_differs,
 };

@@ -170,35 +170,49 @@ static void set_up(struct iotarget_disk_priv *d,
 		set_disk_ro(gd, true);
 }
 
-/*
- * Who does not share writing has the kernel's claim, which the link asks for.
- * The disk is there already: without the link it works as well.
- */
-static void link_holder(struct iotarget_disk_priv *d,
-			const struct iotarget_disk_params *p,
-			struct block_device *lower)
+static void drop_link(struct iotarget_disk_priv *d)
 {
-	int ret;
-
-	if (p->lower->share & IOTARGET_SHARE_WRITE)
-		return;
-	ret = bd_link_disk_holder(lower, d->disk.gd);
-	if (ret) {
-		pr_warn_ratelimited("iotarget: %s: no link to %pg in sysfs: error %d\n",
-				    p->name, lower, ret);
-		return;
-	}
-	get_device(&lower->bd_device);
-	d->lower = lower;
-}
-
-static void unlink_holder(struct iotarget_disk_priv *d)
-{
+	lockdep_assert_held(&d->link);
 	if (!d->lower)
 		return;
 	bd_unlink_disk_holder(d->lower, d->disk.gd);
 	put_device(&d->lower->bd_device);
 	d->lower = NULL;
+}
+
+/*
+ * Who does not share writing has the kernel's claim, which the link asks for.
+ * The disk is there already: without the link it works as well.
+ */
+static void link_holder(struct iotarget_disk_priv *d,
+			struct block_device *lower)
+{
+	int ret;
+
+	if (d->share & IOTARGET_SHARE_WRITE)
+		return;
+	mutex_lock(&d->link);
+	if (d->unlinked)
+		goto out;
+	drop_link(d);
+	ret = bd_link_disk_holder(lower, d->disk.gd);
+	if (ret) {
+		pr_warn_ratelimited("iotarget: %s: no link to %pg in sysfs: error %d\n",
+				    d->disk.gd->disk_name, lower, ret);
+		goto out;
+	}
+	get_device(&lower->bd_device);
+	d->lower = lower;
+out:
+	mutex_unlock(&d->link);
+}
+
+static void unlink_holder(struct iotarget_disk_priv *d)
+{
+	mutex_lock(&d->link);
+	drop_link(d);
+	d->unlinked = true;
+	mutex_unlock(&d->link);
 }
 
 /*
@@ -273,7 +287,7 @@ static int add_disk_over(struct iotarget_disk_priv *d,
 		put_disk(gd);
 		return ret;
 	}
-	link_holder(d, p, lower);
+	link_holder(d, lower);
 	iotarget_set_upper(d->disk.target, gd);
 	set_there(d, true);
 	d->made = true;
@@ -391,6 +405,23 @@ static void disk_remove_complete(struct iotarget *target)
 	put_device(disk_to_dev(gd));
 }
 
+/* The device below was gone, and is back, maybe by another name. */
+static void disk_returned(struct iotarget *target)
+{
+	struct iotarget_disk_priv *d = target_to_disk(target);
+	struct gendisk *gd = hold_disk(d);
+	struct block_device *lower;
+
+	if (!gd)
+		return;
+	lower = iotarget_get_bdev(target);
+	if (lower) {
+		link_holder(d, lower);
+		put_device(&lower->bd_device);
+	}
+	put_device(disk_to_dev(gd));
+}
+
 static struct iotarget_disk_priv *
 disk_alloc(const struct iotarget_disk_params *p)
 {
@@ -406,6 +437,8 @@ disk_alloc(const struct iotarget_disk_params *p)
 		return ERR_PTR(-ENOMEM);
 	d->ops = p->ops;
 	d->access = p->lower->access;
+	d->share = p->lower->share;
+	mutex_init(&d->link);
 	d->disk.priv = p->priv;
 	d->target_ops.owner = p->ops->owner;
 	d->target_ops.end_bio = p->ops->end_bio;
@@ -413,6 +446,7 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->target_ops.query_remove = disk_query_remove;
 	d->target_ops.remove_canceled = disk_remove_canceled;
 	d->target_ops.remove_complete = disk_remove_complete;
+	d->target_ops.returned = disk_returned;
 	spin_lock_init(&d->lock);
 	iotarget_request_init(&d->flush);
 	INIT_WORK(&d->scan_work, scan_work);
@@ -460,7 +494,7 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 	struct iotarget_disk_priv *d;
 	struct block_device *lower;
 	const char *bad;
-	int ret;
+	int ret = 0;
 
 	might_sleep();
 	if (!abi_ok(abi))
@@ -473,7 +507,9 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 	d = disk_alloc(params);
 	if (IS_ERR(d))
 		return ERR_CAST(d);
-	ret = iotarget_open(d->disk.target, params->lower);
+	if (params->policy)
+		ret = iotarget_set_policy(d->disk.target, params->policy);
+	ret = ret ?: iotarget_open(d->disk.target, params->lower);
 	if (ret) {
 		/* Somebody has waited for it already, or wants to wait no more. */
 		close_ms = 0;

@@ -8,6 +8,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/mutex.h>
 #include <linux/pr.h>		/* wants blkdev.h */
 #include <linux/workqueue.h>
 
@@ -21,7 +22,10 @@
  *	goes when the last reference of the target does
  * @access: what the lower device was opened for
  * @depth: how many disks of ours stand one on the other, this one included
+ * @share: how the lower device is shared
+ * @link: guards @lower and @unlinked
  * @lower: the lower device, referenced, if it has a link to the disk; else NULL
+ * @unlinked: the disk goes, and gets no link any more
  * @lock: guards @there
  * @there: the disk has been made and was not put
  * @made: its making succeeded
@@ -43,7 +47,10 @@ struct iotarget_disk_priv {
 	struct iotarget_ops		target_ops;
 	u32				access;
 	unsigned int			depth;
+	u32				share;
+	struct mutex			link;	/* of the link to the disk */
 	struct block_device		*lower;
+	bool				unlinked;
 	spinlock_t			lock;	/* of @there */
 	bool				there;
 	bool				made;

@@ -69,6 +69,9 @@ int iotarget_disk_open(struct gendisk *gd, blk_mode_t mode)
 	if (READ_ONCE(d->agreed))
 		return -EBUSY;
 	iotarget_disk_refresh(d);
+	/* Nobody is left who may think that what was lost is safe. */
+	if (!disk_openers(gd))
+		iotarget_accept_loss(disk->target);
 	if (mode & BLK_OPEN_WRITE && get_disk_ro(gd))
 		return -EROFS;
 	iotarget_get(disk->target);

@@ -11,7 +11,7 @@
  */
 #include <linux/export.h>
 
-#include "internal.h"
+#include "keep.h"
 
 /* One try.  True when there is an answer; the wait goes on while it is "held". */
 static bool try_enter(struct iotarget *target, struct iotarget_pass *pass,
@@ -90,6 +90,9 @@ EXPORT_SYMBOL_GPL(iotarget_enter);
  */
 void iotarget_leave(struct iotarget_entry *entry)
 {
+	/* Before the reference goes, which keeps it. */
+	if (unlikely(entry->inst->keep))
+		iotarget_keep_entered(entry->inst->keep);
 	iotarget_gate_leave(entry->inst, entry->epoch, entry->flags);
 }
 EXPORT_SYMBOL_GPL(iotarget_leave);

@@ -86,6 +86,20 @@ void iotarget_gate_unpin(struct iotarget *target)
 	module_put(owner);
 }
 
+/* The memory that waits with what is held; none without a bio, see enter.c. */
+static u64 bio_bytes(const struct bio *bio)
+{
+	return bio && bio_has_data((struct bio *)bio) ? bio->bi_iter.bi_size : 0;
+}
+
+static u64 unit_bytes(const struct iotarget_unit *unit)
+{
+	if (unit->flags & IOTARGET_UNIT_BIO)
+		return bio_bytes(&container_of(unit, struct iotarget_bio,
+					       unit)->bio);
+	return unit_to_request(unit)->len;
+}
+
 static void pend(struct iotarget *target, struct iotarget_unit *unit)
 {
 	struct iotarget_gate *gate = &target->gate;
@@ -98,6 +112,7 @@ static void pend(struct iotarget *target, struct iotarget_unit *unit)
 	WRITE_ONCE(unit->where, IOTARGET_AT_PENDED);
 	list_add_tail(&unit->node, &gate->pended);
 	gate->nr_pended++;
+	gate->held_bytes += unit_bytes(unit);
 }
 
 /*
@@ -115,6 +130,7 @@ static void pend_bio(struct iotarget *target, struct bio *bio)
 		     &list_last_entry(&gate->pended, struct iotarget_unit,
 				      node)->bios, bio);
 	gate->nr_pended++;
+	gate->held_bytes += bio_bytes(bio);
 }
 
 static void kick_drain(struct iotarget_inst *inst)
@@ -124,7 +140,7 @@ static void kick_drain(struct iotarget_inst *inst)
 
 /* What the word says to one who can't pass: hold, refuse, or try again. */
 static enum iotarget_enter judge(struct iotarget_gate *gate, unsigned int flags,
-				 int *error)
+				 u64 bytes, int *error)
 {
 	lockdep_assert_held(&gate->lock);
 	if (!iotarget_word_accepts(gate->word)) {
@@ -136,6 +152,13 @@ static enum iotarget_enter judge(struct iotarget_gate *gate, unsigned int flags,
 						      IOTARGET_ENTERED;
 	if (flags & IOTARGET_UNIT_NOWAIT) {
 		*error = -EAGAIN;
+		return IOTARGET_REFUSED;
+	}
+	/* Memory that waits for a device which may never be back has a limit. */
+	if (gate->word == IOTARGET_W_AWAY &&
+	    gate->held_bytes + bytes >
+	    gate_to_target(gate)->policy.hold_bytes) {
+		*error = -ENOBUFS;
 		return IOTARGET_REFUSED;
 	}
 	return IOTARGET_HELD;
@@ -161,7 +184,7 @@ static enum iotarget_enter enter_slow(struct iotarget *target,
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	ret = judge(gate, unit->flags, error);
+	ret = judge(gate, unit->flags, unit_bytes(unit), error);
 	if (iotarget_word_accepts(gate->word) && iotarget_unit_cancelled(unit)) {
 		*error = -ECANCELED;
 		ret = IOTARGET_REFUSED;
@@ -184,7 +207,7 @@ static enum iotarget_enter enter_slow_bio(struct iotarget *target,
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	ret = judge(gate, uflags, error);
+	ret = judge(gate, uflags, bio_bytes(bio), error);
 	if (ret == IOTARGET_HELD) {
 		pend_bio(target, bio);
 		pended_for_worker(gate);
@@ -238,7 +261,7 @@ static enum iotarget_enter enter_ignoring(struct iotarget *target,
  * iotarget_gate_enter - bring a unit through the gates, or hold it
  * @target: the target
  * @unit: the unit, with its flags set and unit->inst NULL
- * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN, -ECANCELED
+ * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN, -ENOBUFS, -ECANCELED
  *
  * After %IOTARGET_HELD the unit may complete at any moment and must not be
  * touched.
@@ -303,7 +326,7 @@ enter_bio_slow(struct iotarget *target, struct bio *bio,
  * @bio: the bio
  * @pass: its flags are set; filled in with %IOTARGET_ENTERED, and to be given
  *	to iotarget_gate_leave()
- * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN
+ * @error: why, with %IOTARGET_REFUSED: -ESHUTDOWN, -EAGAIN, -ENOBUFS
  *
  * As iotarget_gate_enter(), without memory of its own for the time of holding:
  * of the flags none is remembered.
@@ -551,6 +574,8 @@ static void fifo_pop(struct iotarget_gate *gate, struct held *held)
 		WRITE_ONCE(held->unit->where, IOTARGET_AT_NONE);
 		gate->bios = held->unit->bios;
 	}
+	gate->held_bytes -= held->bio ? bio_bytes(held->bio) :
+					unit_bytes(held->unit);
 	gate->nr_pended--;
 	if (gate->left)
 		gate->left--;
@@ -664,6 +689,7 @@ static void unpend(struct iotarget_gate *gate, struct iotarget_unit *unit)
 	bio_list_merge(before, &unit->bios);
 	list_del_init(&unit->node);
 	WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
+	gate->held_bytes -= unit_bytes(unit);
 	gate->nr_pended--;
 	if (unit->seq <= gate->mark && gate->left)
 		gate->left--;

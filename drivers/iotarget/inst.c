@@ -242,6 +242,24 @@ u64 iotarget_insts_closing(struct iotarget *target)
 }
 
 /**
+ * iotarget_inst_began - an instance is being opened that is to stand in for another
+ * @target: its target
+ *
+ * Those who wait until the target has nothing open wait for it, too.
+ *
+ * Context: any.
+ */
+void iotarget_inst_began(struct iotarget *target)
+{
+	struct iotarget_gate *gate = &target->gate;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
+	spin_unlock_irqrestore(&gate->lock, flags);
+}
+
+/**
  * iotarget_inst_finished - an instance, or an open that failed, is no more
  * @target: its target
  * @inst: the instance

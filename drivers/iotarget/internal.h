@@ -84,6 +84,7 @@ enum iotarget_unit_where {
 #define IOTARGET_UNIT_NOWAIT	BIT(3)	/* refuse rather than hold */
 #define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent or inst->asked */
 #define IOTARGET_UNIT_BIO	BIT(5)	/* of an iotarget_bio, not a request */
+#define IOTARGET_UNIT_METER	BIT(6)	/* a flush that keep.c counts with */
 
 /* Bits of a request. */
 enum {
@@ -120,6 +121,7 @@ enum iotarget_req_state {
  * @pended: the FIFO of held units; each has the bios behind it            (L)
  * @bios: held bios that are before the first of @pended                   (L)
  * @nr_pended: units and bios that are held                                (L)
+ * @held_bytes: what they transfer                                         (L)
  * @seq: the last number given to a pended unit or bio                     (L)
  * @mark: the drain must submit up to this number before it lets go        (L)
  * @left: how many of those there are                                      (L)
@@ -127,6 +129,7 @@ enum iotarget_req_state {
  * @starts: starts so far; a waiting stop that sees it move gives up       (L)
  * @opens: opens begun or abandoned; names the one that is under way       (L)
  * @changes: transitions so far but for the end of a drain                 (L)
+ * @lost: the attached instance's device is gone, and waited for           (L)
  * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
@@ -143,6 +146,7 @@ struct iotarget_gate {
 	struct list_head	pended;
 	struct bio_list		bios;
 	u64			nr_pended;
+	u64			held_bytes;
 	u64			seq;
 	u64			mark;
 	u64			left;
@@ -150,6 +154,7 @@ struct iotarget_gate {
 	u64			starts;
 	u64			opens;
 	u64			changes;
+	bool			lost;
 	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
@@ -159,6 +164,7 @@ struct iotarget_gate {
 };
 
 struct iotarget_ask;
+struct iotarget_keep;
 struct iotarget_use;
 struct platform_device;
 
@@ -175,6 +181,12 @@ struct platform_device;
  * @inst: the number of the instance                                       (I)
  * @level: the highest &enum iotarget_removal_level that it knows of       (I)
  * @opened: the open is through; until then nothing is told                (I)
+ * @holding: the device is gone, and waited for                            (I)
+ * @given_up: it was, for as long as the policy says                       (I)
+ * @until: when that ends, in jiffies                                      (I)
+ * @seen: disks that had arrived when it went                              (I)
+ * @refused: disks that were compared, and are others                      (W)
+ * @nr_refused: so many so far                                             (W)
  * @todo: what its owner has to be told                                    (I)
  * @ask: what it is asked                                                  (I)
  * @canceled: what it is told is canceled; NULL if it was itself too late  (I)
@@ -182,6 +194,7 @@ struct platform_device;
  * @runs: callbacks so far                                                 (I)
  * @work: tells
  * @lost: fails what is held; never behind a callback
+ * @back: looks whether a device that is waited for is back
  */
 struct iotarget_removal {
 	struct list_head	node;
@@ -195,6 +208,12 @@ struct iotarget_removal {
 	u64			inst;
 	u8			level;
 	bool			opened;
+	bool			holding;
+	bool			given_up;
+	unsigned long		until;
+	u64			seen;
+	u64			refused[32];
+	unsigned int		nr_refused;
 	unsigned long		todo;
 	struct iotarget_ask	*ask;
 	struct iotarget_ask	*canceled;
@@ -202,6 +221,7 @@ struct iotarget_removal {
 	unsigned int		runs;
 	struct work_struct	work;
 	struct work_struct	lost;
+	struct work_struct	back;
 };
 
 /**
@@ -214,6 +234,7 @@ struct iotarget_removal {
  * @dev: the owner's device, or NULL                                       (C)
  * @refs: users, open instances, opens under way, pended units             (A)
  * @account: forwarded bios count in the statistics of their disk          (C)
+ * @policy: what becomes of I/O when the device is gone; constant while open (C)
  * @limbo_max: bytes that timed synchronous calls may hold                 (C)
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
@@ -232,6 +253,7 @@ struct iotarget {
 	struct device		*dev;
 	struct kref		refs;
 	bool			account;
+	struct iotarget_policy	policy;
 	u32			limbo_max;
 	atomic_long_t		bounce_bytes;
 	atomic_long_t		limbo;
@@ -269,6 +291,7 @@ enum iotarget_removal_level {
  * @refs: the list's, uses, targets that are told
  * @disk: the disk; only compared once it is gone                          (C)
  * @diskseq: its sequence number                                           (C)
+ * @arrival: its number among the disks that came while we were there      (C)
  * @name: its name                                                         (C)
  * @level: how far its removal has come                                    (I)
  * @armed: a consumer was made, or tried to be                             (I)
@@ -286,6 +309,7 @@ struct iotarget_watch {
 	struct kref		refs;
 	struct gendisk		*disk;
 	u64			diskseq;
+	u64			arrival;
 	char			name[32];
 	enum iotarget_removal_level level;
 	bool			armed;
@@ -315,6 +339,7 @@ struct iotarget_counts {
  * @clones: for forwarded bios, with struct iotarget_forward before each   (C)
  * @use: of the block device, from its opening to its release              (C)
  * @watch: its disk, referenced, or NULL                                   (C)
+ * @keep: to know the device again, with a policy that holds; or NULL      (C)
  * @ignored: sends past the target's state, and one until the close        (A)
  * @ref_state: what @ref is                           (L, and the confirmation)
  * @detached: the target has let go of it                                  (L)
@@ -349,6 +374,7 @@ struct iotarget_inst {
 	struct bio_set		*clones;
 	const struct iotarget_use *use;
 	struct iotarget_watch	*watch;
+	struct iotarget_keep	*keep;
 
 	refcount_t		ignored ____cacheline_aligned_in_smp;
 	enum iotarget_ref_state	ref_state;
@@ -405,6 +431,8 @@ struct iotarget_open {
  * @cancel: ask the device to give a request back, if it has it; must not
  *	sleep.  A backend that can't leaves it NULL.
  * @info: fill in what is known of the device.  Any context.
+ * @differs: how another opening is of another device than one that was lost, or
+ *	NULL if it is the same.  NULL: its devices never come back.  May sleep.
  */
 struct iotarget_backend_ops {
 	const char		*name;
@@ -414,6 +442,8 @@ struct iotarget_backend_ops {
 	void (*submit)(struct iotarget_inst *inst, struct iotarget_request *req);
 	void (*cancel)(struct iotarget_inst *inst, struct iotarget_request *req);
 	void (*info)(struct iotarget_inst *inst, struct iotarget_info *info);
+	const char *(*differs)(struct iotarget_inst *lost,
+			       struct iotarget_inst *fresh);
 };
 
 /**
@@ -500,6 +530,10 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
 			   const struct iotarget_by *by,
 			   struct iotarget_change *change);
+void iotarget_gate_given_up(struct iotarget_gate *gate);
+bool iotarget_gate_lost(struct iotarget *target, u64 inst);
+int iotarget_gate_returned(struct iotarget *target, struct iotarget_inst *fresh,
+			   u64 lost);
 u64 iotarget_gate_changes(struct iotarget_gate *gate);
 int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 		       unsigned int timeout_ms,
@@ -527,6 +561,7 @@ void iotarget_inst_unhold(struct iotarget_inst *inst);
 void iotarget_inst_suspect(struct iotarget_inst *inst);
 u64 iotarget_inst_sent(struct iotarget_inst *inst, u64 *oldest_ms);
 u64 iotarget_inst_ignored(struct iotarget_inst *inst);
+void iotarget_inst_began(struct iotarget *target);
 void iotarget_inst_finished(struct iotarget *target,
 			    struct iotarget_inst *inst);
 u64 iotarget_insts_closing(struct iotarget *target);
@@ -576,6 +611,8 @@ void iotarget_requests_exit(void);
 struct iotarget_request *iotarget_request_reserve(bool wait);
 
 /* open.c */
+int iotarget_open_attach(struct iotarget *target, struct iotarget_inst *inst,
+			 u64 opens, u64 lost);
 int iotarget_open_backend(struct iotarget *target,
 			  const struct iotarget_backend_ops *ops,
 			  const struct iotarget_open *how,
@@ -657,6 +694,7 @@ bool iotarget_watch_is_kind(const struct device *dev, const char *bus,
 bool iotarget_watch_is_block(const struct device *dev);
 struct iotarget_watch *iotarget_watch_next(struct iotarget_watch *after,
 					   const struct device *dev);
+u64 iotarget_watch_arrivals(void);
 struct gendisk *iotarget_watch_hold(struct iotarget_watch *watch);
 struct device *iotarget_watch_find(dev_t devt, const char *bus,
 				   const char *name);
@@ -666,12 +704,17 @@ void iotarget_watch_exit(void);
 /* holder.c, where the kernel has such a thing */
 extern const struct blk_holder_ops iotarget_holder_ops;
 
+/* away.c */
+void iotarget_away_arrived(void);
+
 /* removal.c */
 void iotarget_removal_init(struct iotarget *target);
 void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 			   enum iotarget_removal_level level);
 int iotarget_removal_register(struct iotarget *target,
-			      struct iotarget_inst *inst);
+			      struct iotarget_inst *inst, u64 lost);
+void iotarget_removal_returned(struct iotarget *target,
+			       struct iotarget_inst *inst);
 void iotarget_removal_lapsed(const struct gendisk *disk);
 void iotarget_removal_opened(struct iotarget *target,
 			     struct iotarget_inst *inst, bool opened);

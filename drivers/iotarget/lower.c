@@ -282,8 +282,11 @@ static void find_serial(struct gendisk *disk, char *serial, size_t size)
 	for (; dev && !*serial; dev = dev->parent) {
 		if (iotarget_watch_is_kind(dev, "scsi", "scsi_device"))
 			scsi_serial(dev, serial, size);
-		else if (iotarget_watch_is_kind(dev, "usb", "usb_device"))
-			usb_serial(dev, serial, size);
+		if (!iotarget_watch_is_kind(dev, "usb", "usb_device"))
+			continue;
+		usb_serial(dev, serial, size);
+		/* Those above are hubs, with numbers of their own. */
+		break;
 	}
 	mutex_unlock(&disk->open_mutex);
 	strim(serial);

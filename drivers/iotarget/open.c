@@ -58,15 +58,27 @@ static void opening_put(struct opening *o)
 	kfree(o);
 }
 
-/* The target has a device, and is told of its removal. */
-static int attach(struct iotarget *target, struct iotarget_inst *inst, u64 opens)
+/**
+ * iotarget_open_attach - a target has a device, and is told of its removal
+ * @target: the target
+ * @inst: the instance, its device open
+ * @opens: which open it is of
+ * @lost: or the number of the instance that it stands in for
+ *
+ * Context: process; sleeps.
+ * Return: 0, or a negative errno, and the instance is as before.
+ */
+int iotarget_open_attach(struct iotarget *target, struct iotarget_inst *inst,
+			 u64 opens, u64 lost)
 {
 	int ret;
 
-	ret = iotarget_removal_register(target, inst);
+	ret = iotarget_removal_register(target, inst, lost);
 	if (ret)
 		return ret;
-	ret = iotarget_gate_event(target, IOTARGET_EV_OPENED, inst, opens, NULL);
+	ret = lost ? iotarget_gate_returned(target, inst, lost) :
+		     iotarget_gate_event(target, IOTARGET_EV_OPENED, inst,
+					 opens, NULL);
 	iotarget_removal_opened(target, inst, !ret);
 	return ret;
 }
@@ -83,7 +95,7 @@ static void open_work(struct work_struct *work)
 	/* Once it is the target's, it may be gone at any time. */
 	kref_get(&inst->kref);
 	if (!ret) {
-		ret = attach(target, inst, o->opens);
+		ret = iotarget_open_attach(target, inst, o->opens, 0);
 		if (!ret)
 			goto out;
 		inst->ops->release(inst);

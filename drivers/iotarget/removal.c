@@ -29,11 +29,12 @@
 
 #include <uapi/linux/iotarget.h>
 
-#include "internal.h"
+#include "removal.h"
 
 /* What an owner has to be told, or is done for it; the lowest bit first. */
 enum {
 	TODO_COMPLETE,
+	TODO_RETURNED,
 	TODO_NOTICE,
 	TODO_CANCELED,
 	TODO_ASK,
@@ -42,22 +43,25 @@ enum {
 
 #define RETRY_MS	100	/* for a module that is being loaded */
 
-static LIST_HEAD(told);
+LIST_HEAD(iotarget_told);
 static DECLARE_WAIT_QUEUE_HEAD(told_waitq);
 static struct workqueue_struct *removal_wq, *lost_wq;
 
 static void retry(struct work_struct *work);
 static DECLARE_DELAYED_WORK(retry_work, retry);
 
-static struct iotarget *to_target(struct iotarget_removal *r)
+/**
+ * iotarget_removal_kick - queue one of a target's works
+ * @r: the target's
+ * @work: which
+ *
+ * The work holds the target, and the code of its owner.
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_kick(struct iotarget_removal *r, struct work_struct *work)
 {
-	return container_of(r, struct iotarget, removal);
-}
-
-/* The work holds the target, and the code of its owner. */
-static void kick(struct iotarget_removal *r, struct work_struct *work)
-{
-	struct iotarget *target = to_target(r);
+	struct iotarget *target = iotarget_removal_target(r);
 
 	lockdep_assert_held(&iotarget_lowers_lock);
 	if (!iotarget_pin_loaded(target))
@@ -73,11 +77,11 @@ static void retry(struct work_struct *work)
 	struct iotarget_removal *r;
 
 	mutex_lock(&iotarget_lowers_lock);
-	list_for_each_entry(r, &told, node) {
+	list_for_each_entry(r, &iotarget_told, node) {
 		if (r->todo)
-			kick(r, &r->work);
-		if (r->level > IOTARGET_REMOVAL_ORDERLY)
-			kick(r, &r->lost);
+			iotarget_removal_kick(r, &r->work);
+		if (r->level > IOTARGET_REMOVAL_ORDERLY && !r->holding)
+			iotarget_removal_kick(r, &r->lost);
 	}
 	mutex_unlock(&iotarget_lowers_lock);
 }
@@ -89,15 +93,27 @@ static void todo(struct iotarget_removal *r, unsigned int what)
 		return;
 	if (what == TODO_NOTICE)
 		WRITE_ONCE(r->watch->noticing, r->watch->noticing + 1);
-	kick(r, &r->work);
+	iotarget_removal_kick(r, &r->work);
+}
+
+/**
+ * iotarget_removal_no_notice - it is too late for a last word
+ * @r: the target's
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_no_notice(struct iotarget_removal *r)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (__test_and_clear_bit(TODO_NOTICE, &r->todo))
+		iotarget_watch_noticed(r->watch);
 }
 
 /* What was not told is not told any more. */
 static void forget_todo(struct iotarget_removal *r)
 {
 	lockdep_assert_held(&iotarget_lowers_lock);
-	if (test_bit(TODO_NOTICE, &r->todo))
-		iotarget_watch_noticed(r->watch);
+	iotarget_removal_no_notice(r);
 	if (r->ask)
 		iotarget_ask_over(r->ask);
 	if (r->canceled)
@@ -117,7 +133,23 @@ static void shut(struct iotarget_removal *r)
 {
 	const struct iotarget_by by = { .inst = r->inst, .live = true };
 
-	iotarget_control_event(to_target(r), IOTARGET_EV_STOP_LEAVE, &by, NULL);
+	iotarget_control_event(iotarget_removal_target(r), IOTARGET_EV_STOP_LEAVE, &by, NULL);
+}
+
+/* What is held fails, and then the owner hears of it. */
+static void lose(struct iotarget_removal *r)
+{
+	shut(r);
+	/* Beside whatever callback runs: it may wait for what is held. */
+	iotarget_removal_kick(r, &r->lost);
+	if (r->level == IOTARGET_REMOVAL_COMPLETE)
+		todo(r, TODO_COMPLETE);
+}
+
+static void lose_or_hold(struct iotarget_removal *r)
+{
+	if (!iotarget_away_begin(r))
+		lose(r);
 }
 
 static void raise_level(struct iotarget_removal *r,
@@ -129,15 +161,30 @@ static void raise_level(struct iotarget_removal *r,
 	r->level = level;
 	if (level == IOTARGET_REMOVAL_ORDERLY) {
 		/* Who has agreed, or closed it otherwise, is ready. */
-		if (r->watch && (!r->opened || is_open(to_target(r))))
+		if (r->watch && (!r->opened || is_open(iotarget_removal_target(r))))
 			todo(r, TODO_NOTICE);
 		return;
 	}
-	shut(r);
-	/* Beside whatever callback runs: it may wait for what is held. */
-	kick(r, &r->lost);
-	if (level == IOTARGET_REMOVAL_COMPLETE)
-		todo(r, TODO_COMPLETE);
+	if (r->opened)
+		lose_or_hold(r);
+}
+
+/**
+ * iotarget_removal_give_up - a device that was waited for has not come
+ * @r: the target's
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_give_up(struct iotarget_removal *r)
+{
+	struct iotarget *target = iotarget_removal_target(r);
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	r->holding = false;
+	r->given_up = true;
+	iotarget_gate_given_up(&target->gate);
+	iotarget_warn(target, "its device has not come back in time\n");
+	lose(r);
 }
 
 /**
@@ -155,7 +202,7 @@ void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 
 	lockdep_assert_held(&iotarget_lowers_lock);
 	iotarget_lower_tell(disk, bdev, level);
-	list_for_each_entry(r, &told, node) {
+	list_for_each_entry(r, &iotarget_told, node) {
 		if (r->disk == disk && (!bdev || r->part == bdev))
 			raise_level(r, level);
 	}
@@ -206,11 +253,12 @@ static void lost_work(struct work_struct *work)
 {
 	struct iotarget_removal *r = container_of(work, struct iotarget_removal,
 						  lost);
-	struct iotarget *target = to_target(r);
+	struct iotarget *target = iotarget_removal_target(r);
 	u64 inst = 0;
 
 	mutex_lock(&iotarget_lowers_lock);
-	if (!list_empty(&r->node) && r->level > IOTARGET_REMOVAL_ORDERLY)
+	if (!list_empty(&r->node) && r->level > IOTARGET_REMOVAL_ORDERLY &&
+	    !r->holding)
 		inst = r->inst;
 	mutex_unlock(&iotarget_lowers_lock);
 	if (inst)
@@ -294,6 +342,7 @@ static struct iotarget_watch *unlist(struct iotarget_removal *r)
 	forget_todo(r);
 	list_del_init(&r->node);
 	r->watch = NULL;
+	r->holding = false;
 	return watch;
 }
 
@@ -354,7 +403,7 @@ static void removal_work(struct work_struct *work)
 {
 	struct iotarget_removal *r = container_of(work, struct iotarget_removal,
 						  work);
-	struct iotarget *target = to_target(r);
+	struct iotarget *target = iotarget_removal_target(r);
 	/* What frees memory may be held by a target that waits for us. */
 	unsigned int noio = memalloc_noio_save();
 	struct task t;
@@ -363,6 +412,10 @@ static void removal_work(struct work_struct *work)
 		switch (t.what) {
 		case TODO_COMPLETE:
 			do_complete(target, t.inst);
+			break;
+		case TODO_RETURNED:
+			if (target->ops->returned)
+				target->ops->returned(target);
 			break;
 		case TODO_NOTICE:
 			do_notice(target, t.watch);
@@ -393,21 +446,24 @@ void iotarget_removal_init(struct iotarget *target)
 	INIT_LIST_HEAD(&target->removal.node);
 	INIT_WORK(&target->removal.work, removal_work);
 	INIT_WORK(&target->removal.lost, lost_work);
+	INIT_WORK(&target->removal.back, iotarget_away_work);
 }
 
 /**
  * iotarget_removal_register - a target is being opened on a block device
  * @target: the target
  * @inst: the instance, with its device open
+ * @lost: the number of the one that it stands in for, or 0
  *
  * What an earlier opening had to be told is dropped.  From here on events are kept;
  * they are told after iotarget_removal_opened().
  *
  * Context: process; sleeps.
- * Return: 0, or -EBUSY if all have agreed to the removal of the device.
+ * Return: 0; -EBUSY if all have agreed to the removal of the device; -ECANCELED if
+ * nobody waits for that one any more.
  */
 int iotarget_removal_register(struct iotarget *target,
-			      struct iotarget_inst *inst)
+			      struct iotarget_inst *inst, u64 lost)
 {
 	struct iotarget_removal *r = &target->removal;
 	const struct iotarget_use *use = inst->use;
@@ -416,6 +472,10 @@ int iotarget_removal_register(struct iotarget *target,
 	if (!use)
 		return 0;
 	mutex_lock(&iotarget_lowers_lock);
+	if (lost && (!r->holding || r->inst != lost)) {
+		mutex_unlock(&iotarget_lowers_lock);
+		return -ECANCELED;
+	}
 	/* All have agreed while it was being opened. */
 	if (iotarget_watch_agreed(use->watch, use->bdev)) {
 		mutex_unlock(&iotarget_lowers_lock);
@@ -432,7 +492,8 @@ int iotarget_removal_register(struct iotarget *target,
 	r->inst = inst->number;
 	r->level = IOTARGET_REMOVAL_NONE;
 	r->opened = false;
-	list_add_tail(&r->node, &told);
+	r->given_up = false;
+	list_add_tail(&r->node, &iotarget_told);
 	raise_level(r, use->level);
 	mutex_unlock(&iotarget_lowers_lock);
 	iotarget_watch_put(before);
@@ -474,15 +535,31 @@ void iotarget_removal_opened(struct iotarget *target,
 		if (!opened || has_left(target))
 			before = unlist(r);
 		else if (r->todo)
-			kick(r, &r->work);
+			iotarget_removal_kick(r, &r->work);
 		/* What was told before it had a gate to be shut. */
-		if (!before && r->level > IOTARGET_REMOVAL_ORDERLY) {
-			shut(r);
-			kick(r, &r->lost);
-		}
+		if (!before && r->level > IOTARGET_REMOVAL_ORDERLY)
+			lose_or_hold(r);
 	}
 	mutex_unlock(&iotarget_lowers_lock);
 	iotarget_watch_put(before);
+}
+
+/**
+ * iotarget_removal_returned - the device of a target is back
+ * @target: the target
+ * @inst: the instance that it has now
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_removal_returned(struct iotarget *target,
+			       struct iotarget_inst *inst)
+{
+	struct iotarget_removal *r = &target->removal;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (r->inst == inst->number && !list_empty(&r->node))
+		todo(r, TODO_RETURNED);
+	mutex_unlock(&iotarget_lowers_lock);
 }
 
 /* The number of the callback that runs, unless it is what calls; 0 for none. */
@@ -577,8 +654,8 @@ bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
 	struct iotarget_removal *r;
 
 	mutex_lock(&iotarget_lowers_lock);
-	list_for_each_entry(r, &told, node) {
-		target = to_target(r);
+	list_for_each_entry(r, &iotarget_told, node) {
+		target = iotarget_removal_target(r);
 		if (r->disk == disk && (!bdev || r->part == bdev) &&
 		    r->level < IOTARGET_REMOVAL_COMPLETE &&
 		    target->id > t->id && (!found || target->id < found->id))
@@ -602,8 +679,8 @@ static struct iotarget_removal *find(const struct iotarget_ask *ask)
 	struct iotarget_removal *r;
 
 	lockdep_assert_held(&iotarget_lowers_lock);
-	list_for_each_entry(r, &told, node) {
-		if (to_target(r)->id == ask->id && r->inst == ask->inst)
+	list_for_each_entry(r, &iotarget_told, node) {
+		if (iotarget_removal_target(r)->id == ask->id && r->inst == ask->inst)
 			return r;
 	}
 	return NULL;
@@ -696,11 +773,11 @@ void iotarget_removal_lapsed(const struct gendisk *disk)
 
 	lockdep_assert_held(&iotarget_lowers_lock);
 	iotarget_lower_lapsed(disk);
-	list_for_each_entry(r, &told, node) {
+	list_for_each_entry(r, &iotarget_told, node) {
 		if (r->disk != disk || r->level != IOTARGET_REMOVAL_ORDERLY)
 			continue;
 		r->level = IOTARGET_REMOVAL_NONE;
-		if (READ_ONCE(to_target(r)->gate.word) == IOTARGET_W_CFQR)
+		if (READ_ONCE(iotarget_removal_target(r)->gate.word) == IOTARGET_W_CFQR)
 			todo(r, TODO_CANCELED);
 	}
 }
@@ -740,6 +817,7 @@ int iotarget_removal_init_module(void)
  */
 void iotarget_removal_exit_module(void)
 {
+	iotarget_away_exit();
 	cancel_delayed_work_sync(&retry_work);
 	destroy_workqueue(removal_wq);
 	destroy_workqueue(lost_wq);

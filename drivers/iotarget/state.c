@@ -65,6 +65,19 @@
 	      "the wait is bounded; the instance finishes by itself"), \
 	DO(DELETE, DELETED, DELETE)
 
+/* Nothing was lost that is waited for, so nothing comes back. */
+#define NOT_LOST(_same) \
+	NO_AS(LOST, _same, ECANCELED, 'x', "it has no device to lose"), \
+	NO_AS(RETURNED, _same, ECANCELED, 'x', \
+	      "the device is not waited for: it is closed again")
+
+#define BACK_IN(_same) \
+	DO_AS(RETURNED, _same, IOTARGET_ACT_ATTACH, 'x', \
+	      "the returned device stands in for the lost one")
+
+#define LOSES \
+	DO_AS(LOST, AWAY, IOTARGET_ACT_SHUT, 'x', "the device may come back")
+
 #define STOPS \
 	DO(STOP_CANCEL, STOPPED, STOP_CANCEL), \
 	DO(STOP_WAIT, STOPPED, STOP_WAIT), \
@@ -84,6 +97,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		DO(CLOSE, CLOSED, CLOSED_ALREADY),
 		DO(CLOSE_QUERY, CLOSED, CLOSED_ALREADY),
 		DO(DELETE, DELETED, CLOSED_ALREADY),
+		NOT_LOST(CLOSED),
 	},
 	[IOTARGET_W_OPENING] = {
 		NO(OPEN, OPENING, EBUSY),
@@ -102,6 +116,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		      "KMDF waits for the open, we abandon it"),
 		DO_AS(DELETE, DELETED, ABANDON, 'x',
 		      "KMDF waits for the open, we abandon it"),
+		NOT_LOST(OPENING),
 	},
 	[IOTARGET_W_DRAINING] = {
 		NO(OPEN, DRAINING, EBUSY),
@@ -112,6 +127,9 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		      "KMDF lets new requests overtake the drain"),
 		STOPS,
 		LEAVE_OPEN_STATE,
+		LOSES,
+		NO_AS(RETURNED, DRAINING, ECANCELED, 'x',
+		      "the device is not waited for: it is closed again"),
 	},
 	[IOTARGET_W_STARTED] = {
 		NO(OPEN, STARTED, EBUSY),
@@ -121,6 +139,9 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LATE_DRAIN(STARTED),
 		STOPS,
 		LEAVE_OPEN_STATE,
+		LOSES,
+		NO_AS(RETURNED, STARTED, ECANCELED, 'x',
+		      "the device is not waited for: it is closed again"),
 	},
 	[IOTARGET_W_STOPPED] = {
 		NO(OPEN, STOPPED, EBUSY),
@@ -129,6 +150,8 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LATE_DRAIN(STOPPED),
 		STOPS,
 		LEAVE_OPEN_STATE,
+		LOSES,
+		BACK_IN(STOPPED),
 	},
 	[IOTARGET_W_PURGED] = {
 		NO(OPEN, PURGED, EBUSY),
@@ -137,6 +160,20 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LATE_DRAIN(PURGED),
 		STOPS,
 		LEAVE_OPEN_STATE,
+		LOSES,
+		BACK_IN(PURGED),
+	},
+	[IOTARGET_W_AWAY] = {
+		NO(OPEN, AWAY, EBUSY),
+		LATE_OPEN(AWAY),
+		LATE_DRAIN(AWAY),
+		DO_AS(START, AWAY, 0, 'x', "it starts when its device is back"),
+		STOPS,
+		LEAVE_OPEN_STATE,
+		DO_AS(LOST, AWAY, 0, 'x', "it is away already"),
+		DO_AS(RETURNED, DRAINING,
+		      IOTARGET_ACT_ATTACH | IOTARGET_ACT_DRAIN, 'x',
+		      "the returned device stands in for the lost one"),
 	},
 	[IOTARGET_W_CFQR] = {
 		DO(OPEN, OPENING, 0),
@@ -146,6 +183,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		DO(CLOSE, CLOSED, CLOSED_ALREADY),
 		DO(CLOSE_QUERY, CLOSED, CLOSED_ALREADY),
 		DO(DELETE, DELETED, CLOSED_ALREADY),
+		NOT_LOST(CFQR),
 	},
 	[IOTARGET_W_DELETED] = {
 		NO(OPEN, DELETED, ESHUTDOWN),
@@ -160,6 +198,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		NO_AS(CLOSE, DELETED, ESHUTDOWN, 's', "KMDF forbids it"),
 		NO_AS(CLOSE_QUERY, DELETED, ESHUTDOWN, 's', "KMDF forbids it"),
 		NO_AS(DELETE, DELETED, ESHUTDOWN, 's', "KMDF forbids it"),
+		NOT_LOST(DELETED),
 	},
 };
 
@@ -181,7 +220,7 @@ const struct iotarget_rule *iotarget_rule(enum iotarget_word word,
  * iotarget_word_state - the state that users see
  * @word: the internal state
  *
- * Opening reads as closed and draining as started, as in KMDF.
+ * Opening reads as closed and draining as started, as in KMDF, and away as stopped.
  *
  * Context: any.
  * Return: the state.
@@ -195,6 +234,7 @@ enum iotarget_state iotarget_word_state(enum iotarget_word word)
 		[IOTARGET_W_STARTED]	= IOTARGET_STARTED,
 		[IOTARGET_W_STOPPED]	= IOTARGET_STOPPED,
 		[IOTARGET_W_PURGED]	= IOTARGET_PURGED,
+		[IOTARGET_W_AWAY]	= IOTARGET_STOPPED,
 		[IOTARGET_W_CFQR]	= IOTARGET_CLOSED_FOR_QUERY_REMOVE,
 		[IOTARGET_W_DELETED]	= IOTARGET_DELETED,
 	};
@@ -247,6 +287,7 @@ const char *iotarget_word_name(enum iotarget_word word)
 		[IOTARGET_W_STARTED]	= "started",
 		[IOTARGET_W_STOPPED]	= "stopped",
 		[IOTARGET_W_PURGED]	= "purged",
+		[IOTARGET_W_AWAY]	= "away",
 		[IOTARGET_W_CFQR]	= "closed-for-query-remove",
 		[IOTARGET_W_DELETED]	= "deleted",
 	};
@@ -277,6 +318,8 @@ const char *iotarget_event_name(enum iotarget_event event)
 		[IOTARGET_EV_CLOSE]		= "close",
 		[IOTARGET_EV_CLOSE_QUERY]	= "close-for-query-remove",
 		[IOTARGET_EV_DELETE]		= "delete",
+		[IOTARGET_EV_LOST]		= "lost",
+		[IOTARGET_EV_RETURNED]		= "returned",
 	};
 
 	return names[event];

@@ -11,7 +11,10 @@
 
 #include <linux/iotarget.h>
 
-/* The states, with the two that KMDF hides: Opening and Draining. */
+/*
+ * The states, with the two that KMDF hides, Opening and Draining, and one that it does
+ * not have, Away.
+ */
 enum iotarget_word {
 	IOTARGET_W_CLOSED,
 	IOTARGET_W_OPENING,	/* an open is under way in the open worker */
@@ -19,6 +22,7 @@ enum iotarget_word {
 	IOTARGET_W_STARTED,
 	IOTARGET_W_STOPPED,
 	IOTARGET_W_PURGED,
+	IOTARGET_W_AWAY,	/* held until its device is back, as if stopped */
 	IOTARGET_W_CFQR,	/* closed for query-remove */
 	IOTARGET_W_DELETED,
 	IOTARGET_NR_WORDS,
@@ -38,11 +42,13 @@ enum iotarget_event {
 	IOTARGET_EV_CLOSE,
 	IOTARGET_EV_CLOSE_QUERY,	/* close for query-remove */
 	IOTARGET_EV_DELETE,
+	IOTARGET_EV_LOST,		/* its device is gone, and waited for */
+	IOTARGET_EV_RETURNED,		/* it is back, as another instance */
 	IOTARGET_NR_EVENTS,
 };
 
 /* Actions, in the order in which they are carried out. */
-#define IOTARGET_ACT_ATTACH		BIT(0)	/* take the new open instance */
+#define IOTARGET_ACT_ATTACH		BIT(0)	/* the new instance, for any other */
 #define IOTARGET_ACT_ABANDON		BIT(1)	/* the open under way is void */
 #define IOTARGET_ACT_SHUT		BIT(2)	/* shut the out-gate at once */
 #define IOTARGET_ACT_DETACH		BIT(3)	/* the instance finishes alone */
@@ -84,7 +90,7 @@ const char *iotarget_action_name(unsigned int bit);
 static inline bool iotarget_word_accepts(enum iotarget_word word)
 {
 	return word == IOTARGET_W_STARTED || word == IOTARGET_W_DRAINING ||
-	       word == IOTARGET_W_STOPPED;
+	       word == IOTARGET_W_STOPPED || word == IOTARGET_W_AWAY;
 }
 
 /* Both gates are, or are about to be, open. */

@@ -383,7 +383,9 @@ static void enforce(struct iotarget_stop *stop, struct iotarget *target,
 	struct iotarget_stop *s, *next;
 
 	lockdep_assert_held(&iotarget_stops_lock);
-	stop->before = iotarget_word_state(change->before);
+	/* One that waits for its device is to start when that is back. */
+	stop->before = change->before == IOTARGET_W_AWAY ?
+		       IOTARGET_STARTED : iotarget_word_state(change->before);
 	list_for_each_entry_safe(s, next, &stops, node) {
 		if (s->id != stop->id)
 			continue;

@@ -555,6 +555,8 @@ int iotarget_get_info(struct iotarget *target, struct iotarget_info *info)
 	info->limbo = atomic_long_read(&target->limbo);
 	info->limbo_bytes = atomic_long_read(&target->bounce_bytes);
 	info->pended = READ_ONCE(target->gate.nr_pended);
+	info->held_bytes = READ_ONCE(target->gate.held_bytes);
+	info->away = READ_ONCE(target->gate.lost);
 	info->state = iotarget_get_state(target);
 	info->closing = iotarget_insts_closing(target);
 	inst = iotarget_inst_hold(target);

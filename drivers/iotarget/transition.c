@@ -51,6 +51,7 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_ATTACH) {
 		list_add(&inst->node, &gate->insts);
 		rcu_assign_pointer(gate->inst, inst);
+		gate->lost = false;
 	}
 	if (actions & IOTARGET_ACT_ABANDON)
 		WRITE_ONCE(gate->opens, gate->opens + 1);
@@ -59,6 +60,7 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_DETACH) {
 		RCU_INIT_POINTER(gate->inst, NULL);
 		WRITE_ONCE(inst->detached, true);
+		gate->lost = false;
 	}
 	if (actions & IOTARGET_ACT_FAIL_PENDED) {
 		list_for_each_entry(unit, &gate->pended, node)
@@ -68,6 +70,7 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 		bio_list_init(&gate->bios);
 		gate->nr_failing += gate->nr_pended;
 		gate->nr_pended = 0;
+		gate->held_bytes = 0;
 	}
 	if (actions & IOTARGET_ACT_CANCEL_SENT) {
 		inst->cancel_sent = true;
@@ -133,6 +136,25 @@ static int check_by(struct iotarget_gate *gate, const struct iotarget_by *by)
 	return by->live && !iotarget_word_live(gate->word) ? -ECANCELED : 0;
 }
 
+/* The instance that a new one is attached for, if there is one; it finishes alone. */
+static struct iotarget_inst *replaced(struct iotarget_gate *gate, u16 actions)
+{
+	struct iotarget_inst *old = current_inst(gate);
+
+	if (!(actions & IOTARGET_ACT_ATTACH) || !old)
+		return NULL;
+	WRITE_ONCE(old->detached, true);
+	kref_get(&old->kref);
+	return old;
+}
+
+static void let_go(struct iotarget_inst *old)
+{
+	iotarget_gate_put_ignored(old);
+	iotarget_inst_kick(old, iotarget_fast_wq, &old->reconcile);
+	iotarget_inst_put(old);
+}
+
 static int gate_event(struct iotarget *target, enum iotarget_event event,
 		      struct iotarget_inst *fresh, u64 opens,
 		      const struct iotarget_by *by,
@@ -141,7 +163,7 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 	struct iotarget_gate *gate = &target->gate;
 	const struct iotarget_rule *rule;
 	enum iotarget_word before;
-	struct iotarget_inst *inst;
+	struct iotarget_inst *inst, *old;
 	struct iotarget_failing failing = {
 		.bios = BIO_EMPTY_LIST,
 		.units = LIST_HEAD_INIT(failing.units),
@@ -151,6 +173,9 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 
 	spin_lock_irqsave(&gate->lock, flags);
 	before = gate->word;
+	/* Its device is gone: what is held is not for that one. */
+	if (event == IOTARGET_EV_START && gate->lost)
+		event = IOTARGET_EV_LOST;
 	rule = iotarget_rule(before, event);
 	ret = check_opens(gate, event, opens) ?: check_by(gate, by) ?:
 	      rule->error;
@@ -165,8 +190,11 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 		WRITE_ONCE(gate->opens, gate->opens + 1);
 		WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
 	}
-	gate->changes++;
+	/* Who stopped it before its device was lost has it stopped as before. */
+	if (event != IOTARGET_EV_RETURNED || rule->next != before)
+		gate->changes++;
 	WRITE_ONCE(gate->word, rule->next);
+	old = replaced(gate, rule->actions);
 	act_locked(gate, rule->actions, inst, &failing);
 	if (change)
 		*change = (struct iotarget_change){
@@ -184,6 +212,8 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 		iotarget_hook(IOTARGET_HOOK_GATE_SHUT, target);
 	if (rule->actions & IOTARGET_ACT_DETACH)
 		iotarget_gate_put_ignored(inst);
+	if (old)
+		let_go(old);
 	if (inst)
 		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->reconcile);
 	wake_up_all(&gate->waitq);
@@ -230,6 +260,67 @@ int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
 			   struct iotarget_change *change)
 {
 	return gate_event(target, event, NULL, 0, by, change);
+}
+
+/**
+ * iotarget_gate_lost - the device of a target is gone, and may come back
+ * @target: the target
+ * @inst: the number of the instance
+ *
+ * From here on a start sends nothing to that instance.
+ *
+ * Context: any.
+ * Return: false if it is not attached any more.
+ */
+bool iotarget_gate_lost(struct iotarget *target, u64 inst)
+{
+	const struct iotarget_by by = { .inst = inst, .live = true };
+	struct iotarget_gate *gate = &target->gate;
+	unsigned long flags;
+	bool lost;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	lost = current_inst(gate) && current_inst(gate)->number == inst;
+	gate->lost |= lost;
+	spin_unlock_irqrestore(&gate->lock, flags);
+	/* One that was stopped or purged stays so. */
+	if (lost)
+		gate_event(target, IOTARGET_EV_LOST, NULL, 0, &by, NULL);
+	return lost;
+}
+
+/**
+ * iotarget_gate_given_up - the device that was lost is not waited for any more
+ * @gate: the gate
+ *
+ * Context: any.
+ */
+void iotarget_gate_given_up(struct iotarget_gate *gate)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	gate->lost = false;
+	spin_unlock_irqrestore(&gate->lock, flags);
+}
+
+/**
+ * iotarget_gate_returned - a lost device is back
+ * @target: the target
+ * @fresh: the instance that stands in for the lost one, its device open
+ * @lost: the number of that
+ *
+ * What is held is sent to it, unless somebody has stopped the target.
+ *
+ * Context: any.
+ * Return: 0, or -ECANCELED if that one is not waited for any more.
+ */
+int iotarget_gate_returned(struct iotarget *target, struct iotarget_inst *fresh,
+			   u64 lost)
+{
+	const struct iotarget_by by = { .inst = lost };
+
+	return gate_event(target, IOTARGET_EV_RETURNED, fresh, 0, &by, NULL);
 }
 
 /**

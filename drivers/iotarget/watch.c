@@ -44,6 +44,7 @@
 #define MAX_LINKS	16
 
 static LIST_HEAD(watches);
+static u64 arrivals;		/* so far; with iotarget_lowers_lock */
 static struct class_interface block_interface;
 static DECLARE_WAIT_QUEUE_HEAD(noticed);
 
@@ -198,7 +199,7 @@ static bool below(const struct iotarget_watch *watch, const struct device *dev)
 /**
  * iotarget_watch_next - the disks that go with a device, one after the other
  * @after: the one before, whose reference goes, or NULL
- * @dev: the device: an ancestor of disks, a disk or a partition
+ * @dev: the device: an ancestor of disks, a disk or a partition; NULL: all disks
  *
  * If the one before goes meanwhile, the walk begins anew.
  *
@@ -214,7 +215,7 @@ struct iotarget_watch *iotarget_watch_next(struct iotarget_watch *after,
 	watch = after && !list_empty(&after->node) ? after :
 		list_entry(&watches, struct iotarget_watch, node);
 	list_for_each_entry_continue(watch, &watches, node) {
-		if (below(watch, dev)) {
+		if (!dev || below(watch, dev)) {
 			found = iotarget_watch_ref(watch);
 			break;
 		}
@@ -222,6 +223,18 @@ struct iotarget_watch *iotarget_watch_next(struct iotarget_watch *after,
 	mutex_unlock(&iotarget_lowers_lock);
 	iotarget_watch_put(after);
 	return found;
+}
+
+/**
+ * iotarget_watch_arrivals - how many disks have entered the system so far
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: the &iotarget_watch.arrival of the last one.
+ */
+u64 iotarget_watch_arrivals(void)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	return arrivals;
 }
 
 /**
@@ -639,14 +652,14 @@ static int block_added(struct device *dev)
 	struct block_device *bdev = dev_to_bdev(dev);
 	struct iotarget_watch *watch;
 
-	if (bdev_is_partition(bdev))
-		return 0;
-	watch = watch_alloc(bdev->bd_disk);
-	if (!watch)
-		return 0;
-	mutex_lock(&iotarget_lowers_lock);
-	list_add_tail(&watch->node, &watches);
-	mutex_unlock(&iotarget_lowers_lock);
+	watch = bdev_is_partition(bdev) ? NULL : watch_alloc(bdev->bd_disk);
+	if (watch) {
+		mutex_lock(&iotarget_lowers_lock);
+		watch->arrival = ++arrivals;
+		list_add_tail(&watch->node, &watches);
+		mutex_unlock(&iotarget_lowers_lock);
+	}
+	iotarget_away_arrived();
 	return 0;
 }
 

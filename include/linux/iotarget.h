@@ -171,9 +171,12 @@ struct iotarget_query {
  *	late.  Without it a target that is closed for query-remove is opened
  *	again.
  * @remove_complete: the device is gone, asked for or by surprise.  Without it the
- *	target is closed.  Closing it, if need be, is the callback's.
+ *	target is closed.  Closing it, if need be, is the callback's.  With
+ *	%IOTARGET_POLICY_HOLD it comes when the device is not waited for any more.
+ * @returned: the device was gone, and is back, and the target has it open again, see
+ *	%IOTARGET_POLICY_HOLD.
  *
- * The last three come in process context, one at a time, and never after a close (but for
+ * The last four come in process context, one at a time, and never after a close (but for
  * that for query-remove) or a delete has returned; they may close, open or delete the
  * target.  They should return in time: a query that takes longer than it was given
  * has refused.
@@ -190,8 +193,35 @@ struct iotarget_ops {
 					const struct iotarget_query *query);
 	void		(*remove_canceled)(struct iotarget *target);
 	void		(*remove_complete)(struct iotarget *target);
+	void		(*returned)(struct iotarget *target);
 	/* private: */
-	unsigned long	reserved[4];
+	unsigned long	reserved[3];
+};
+
+/*
+ * What is held, and what comes, when the device is gone without having been asked: it
+ * waits for the device to be back, instead of failing.
+ */
+#define IOTARGET_POLICY_HOLD		0x1
+/*
+ * With it: what the device had acknowledged and lost with its cache is no error.
+ * Without, each flush fails after the return, until iotarget_accept_loss().
+ */
+#define IOTARGET_POLICY_LOSSY		0x2
+
+/**
+ * struct iotarget_policy - what becomes of I/O when the device is gone
+ * @flags: IOTARGET_POLICY_* flags
+ * @hold_ms: how long the device is waited for; 0 means 30 seconds
+ * @hold_bytes: how much may be held for it; what comes then fails, never sent; 0 means
+ *	64 MiB
+ */
+struct iotarget_policy {
+	u32	flags;
+	u32	hold_ms;
+	u64	hold_bytes;
+	/* private: must be zero */
+	u64	reserved[4];
 };
 
 /* Ask, and leave everything as it is. */
@@ -366,6 +396,12 @@ struct iotarget_open_params {
  *	still had their memory
  * @limbo_bytes: memory held by synchronous calls, those in limbo included
  * @closing: earlier open instances that wait for a device to let go
+ * @away: the device is gone, and what is held waits for it
+ * @held_bytes: what the held requests transfer
+ * @at_risk: bytes that the device has acknowledged, and may lose with its power; known
+ *	with %IOTARGET_POLICY_HOLD only, and 0 for a device that claims no cache
+ * @lost: bytes that may have been lost when the device was gone, and make each flush
+ *	fail
  */
 struct iotarget_info {
 	u64			id;
@@ -396,6 +432,10 @@ struct iotarget_info {
 	u64			limbo;
 	u64			limbo_bytes;
 	u64			closing;
+	bool			away;
+	u64			held_bytes;
+	u64			at_risk;
+	u64			lost;
 };
 
 /**
@@ -526,6 +566,7 @@ struct iotarget_unit {
 	u8			where;	/* enum iotarget_unit_where */
 	u8			epoch;
 	u8			flags;
+	u32			bytes;	/* of a bio; with a policy that holds */
 };
 
 /**
@@ -630,6 +671,7 @@ struct iotarget_abi {
 	u32	send_size;
 	u32	info_size;
 	u32	bio_size;
+	u32	policy_size;
 };
 
 #define IOTARGET_ABI_INIT { \
@@ -642,6 +684,7 @@ struct iotarget_abi {
 	.send_size	= sizeof(struct iotarget_send_params), \
 	.info_size	= sizeof(struct iotarget_info), \
 	.bio_size	= sizeof(struct iotarget_bio), \
+	.policy_size	= sizeof(struct iotarget_policy), \
 }
 
 /* target.c */
@@ -690,6 +733,11 @@ struct block_device *iotarget_get_bdev(struct iotarget *target);
 const char *iotarget_name(struct iotarget *target);
 struct device *iotarget_owner(struct iotarget *target);
 void *iotarget_priv(struct iotarget *target);
+
+/* away.c */
+int iotarget_set_policy(struct iotarget *target,
+			const struct iotarget_policy *policy);
+void iotarget_accept_loss(struct iotarget *target);
 
 /* control.c */
 int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,

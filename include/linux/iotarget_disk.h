@@ -72,6 +72,7 @@ struct iotarget_disk_ops {
  * @lower: what to open, by path or number, and how.  The disk is read-only if @lower.access has no
  *	%IOTARGET_ACCESS_WRITE.  With %IOTARGET_SHARE_WRITE in @lower.share the
  *	device below is not claimed, and has no link to the disk in sysfs.
+ * @policy: what becomes of I/O when the device below is gone, or NULL; copied
  * @priv: for &iotarget_disk.priv
  */
 struct iotarget_disk_params {
@@ -80,9 +81,10 @@ struct iotarget_disk_params {
 	const char				*target_name;
 	struct iotarget_disk_ops		*ops;
 	const struct iotarget_open_params	*lower;
+	const struct iotarget_policy		*policy;
 	void					*priv;
 	/* private: must be zero */
-	u64					reserved[4];
+	u64					reserved[3];
 };
 
 /* As struct iotarget_abi: the sizes that the caller was compiled with. */

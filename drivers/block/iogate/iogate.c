@@ -38,6 +38,7 @@
 #define REMOVE_MS	1000	/* for the disk to go; it goes on by itself */
 #define STOP_SECONDS	60	/* a stop ends by itself, unless told otherwise */
 #define STOP_MAX	86400
+#define HOLD_MAX	86400	/* seconds */
 
 /**
  * struct iogate - a gate
@@ -50,6 +51,9 @@
  * @read_only: open it for reading only
  * @share_read: let others read it
  * @partitions: of the disk
+ * @hold_seconds: wait so long for a device that is gone; 0: not at all
+ * @hold_bytes: hold so much for it; 0: as iotarget.ko thinks right
+ * @lossy: what it lost is no error
  * @disk: while the power is on
  */
 struct iogate {
@@ -62,6 +66,9 @@ struct iogate {
 	bool			read_only;
 	bool			share_read;
 	bool			partitions;
+	unsigned int		hold_seconds;
+	u64			hold_bytes;
+	bool			lossy;
 	struct iotarget_disk	*disk;
 };
 
@@ -229,6 +236,12 @@ static int power_on(struct iogate *g)
 		.share = g->share_read ? IOTARGET_SHARE_READ : 0,
 	};
 	char name[DISK_NAME_LEN];
+	const struct iotarget_policy policy = {
+		.flags = (g->hold_seconds ? IOTARGET_POLICY_HOLD : 0) |
+			 (g->lossy ? IOTARGET_POLICY_LOSSY : 0),
+		.hold_ms = g->hold_seconds * MSEC_PER_SEC,
+		.hold_bytes = g->hold_bytes,
+	};
 	const struct iotarget_disk_params params = {
 		.flags = IOTARGET_DISK_STRICTLIMIT |
 			 (g->partitions ? IOTARGET_DISK_PARTITIONS : 0),
@@ -236,6 +249,7 @@ static int power_on(struct iogate *g)
 		.target_name = config_item_name(&g->item),
 		.ops = &iogate_ops,
 		.lower = &lower,
+		.policy = &policy,
 		.priv = g,
 	};
 	struct iotarget_disk *disk;
@@ -347,6 +361,64 @@ static ssize_t iogate_partitions_store(struct config_item *item, const char *pag
 {
 	return store_bool(to_iogate(item), &to_iogate(item)->partitions, page,
 			  len);
+}
+
+static ssize_t iogate_lossy_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", to_iogate(item)->lossy);
+}
+
+static ssize_t iogate_lossy_store(struct config_item *item, const char *page,
+				  size_t len)
+{
+	return store_bool(to_iogate(item), &to_iogate(item)->lossy, page, len);
+}
+
+static ssize_t iogate_hold_seconds_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%u\n", to_iogate(item)->hold_seconds);
+}
+
+static ssize_t iogate_hold_seconds_store(struct config_item *item,
+					 const char *page, size_t len)
+{
+	struct iogate *g = to_iogate(item);
+	unsigned int seconds;
+	int ret;
+
+	ret = kstrtouint(page, 10, &seconds);
+	if (!ret && seconds > HOLD_MAX)
+		ret = -ERANGE;
+	ret = ret ?: store_begin(g);
+	if (ret)
+		return ret;
+	if (g->disk)
+		ret = -EBUSY;
+	else
+		g->hold_seconds = seconds;
+	return store_end(g, ret, len);
+}
+
+static ssize_t iogate_hold_bytes_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%llu\n", to_iogate(item)->hold_bytes);
+}
+
+static ssize_t iogate_hold_bytes_store(struct config_item *item,
+				       const char *page, size_t len)
+{
+	struct iogate *g = to_iogate(item);
+	u64 bytes;
+	int ret;
+
+	ret = kstrtou64(page, 10, &bytes) ?: store_begin(g);
+	if (ret)
+		return ret;
+	if (g->disk)
+		ret = -EBUSY;
+	else
+		g->hold_bytes = bytes;
+	return store_end(g, ret, len);
 }
 
 static ssize_t iogate_device_show(struct config_item *item, char *page)
@@ -518,25 +590,50 @@ static ssize_t iogate_depth_show(struct config_item *item, char *page)
 	return ret;
 }
 
-/* "held sent oldest_ms", taken at one time. */
-static ssize_t iogate_inflight_show(struct config_item *item, char *page)
+/* What is known of its target, all zero while the power is off; to be freed. */
+static struct iotarget_info *take_info(struct iogate *g)
 {
-	struct iogate *g = to_iogate(item);
 	struct iotarget_info *info;
-	ssize_t ret;
+	int ret;
 
 	info = kzalloc(sizeof(*info), GFP_KERNEL);
 	if (!info)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	ret = mutex_lock_killable(&g->lock);
-	if (ret)
-		goto free_info;
+	if (ret) {
+		kfree(info);
+		return ERR_PTR(ret);
+	}
 	if (g->disk)
 		iotarget_get_info(g->disk->target, info);
 	mutex_unlock(&g->lock);
+	return info;
+}
+
+/* "held sent oldest_ms", taken at one time. */
+static ssize_t iogate_inflight_show(struct config_item *item, char *page)
+{
+	struct iotarget_info *info = take_info(to_iogate(item));
+	ssize_t ret;
+
+	if (IS_ERR(info))
+		return PTR_ERR(info);
 	ret = sysfs_emit(page, "%llu %llu %llu\n", info->pended, info->sent,
 			 info->oldest_ms);
-free_info:
+	kfree(info);
+	return ret;
+}
+
+/* "away at_risk lost", of a gate that holds. */
+static ssize_t iogate_loss_show(struct config_item *item, char *page)
+{
+	struct iotarget_info *info = take_info(to_iogate(item));
+	ssize_t ret;
+
+	if (IS_ERR(info))
+		return PTR_ERR(info);
+	ret = sysfs_emit(page, "%u %llu %llu\n", info->away, info->at_risk,
+			 info->lost);
 	kfree(info);
 	return ret;
 }
@@ -545,22 +642,30 @@ CONFIGFS_ATTR(iogate_, device);
 CONFIGFS_ATTR(iogate_, read_only);
 CONFIGFS_ATTR(iogate_, share_read);
 CONFIGFS_ATTR(iogate_, partitions);
+CONFIGFS_ATTR(iogate_, hold_seconds);
+CONFIGFS_ATTR(iogate_, hold_bytes);
+CONFIGFS_ATTR(iogate_, lossy);
 CONFIGFS_ATTR(iogate_, power);
 CONFIGFS_ATTR(iogate_, state);
 CONFIGFS_ATTR_RO(iogate_, index);
 CONFIGFS_ATTR_RO(iogate_, depth);
 CONFIGFS_ATTR_RO(iogate_, inflight);
+CONFIGFS_ATTR_RO(iogate_, loss);
 
 static struct configfs_attribute *iogate_attrs[] = {
 	&iogate_attr_device,
 	&iogate_attr_read_only,
 	&iogate_attr_share_read,
 	&iogate_attr_partitions,
+	&iogate_attr_hold_seconds,
+	&iogate_attr_hold_bytes,
+	&iogate_attr_lossy,
 	&iogate_attr_power,
 	&iogate_attr_state,
 	&iogate_attr_index,
 	&iogate_attr_depth,
 	&iogate_attr_inflight,
+	&iogate_attr_loss,
 	NULL,
 };
 

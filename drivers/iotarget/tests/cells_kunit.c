@@ -31,6 +31,7 @@ static const char letters[IOTARGET_NR_WORDS] = {
 	[WORD(STARTED)]		= 'R',
 	[WORD(STOPPED)]		= 'S',
 	[WORD(PURGED)]		= 'P',
+	[WORD(AWAY)]		= 'A',
 	[WORD(CFQR)]		= 'Q',
 	[WORD(DELETED)]		= 'X',
 };
@@ -50,6 +51,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "0C---",
 		[EV(CLOSE_QUERY)]	= "0C---",
 		[EV(DELETE)]		= "0X---",
+		[EV(LOST)]		= "CC---",
+		[EV(RETURNED)]		= "CC---",
 	},
 	[WORD(OPENING)] = {
 		[EV(OPEN)]		= "BO---",
@@ -65,6 +68,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "TC---",
 		[EV(CLOSE_QUERY)]	= "TC---",
 		[EV(DELETE)]		= "TX---",
+		[EV(LOST)]		= "CO---",
+		[EV(RETURNED)]		= "CO---",
 	},
 	[WORD(DRAINING)] = {
 		[EV(OPEN)]		= "BDkkk",
@@ -80,6 +85,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "TCfcc",
 		[EV(CLOSE_QUERY)]	= "TQfcc",
 		[EV(DELETE)]		= "TXfcc",
+		[EV(LOST)]		= "0Akkk",
+		[EV(RETURNED)]		= "CDkkk",
 	},
 	[WORD(STARTED)] = {
 		[EV(OPEN)]		= "BR-kk",
@@ -95,6 +102,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "0C-cc",
 		[EV(CLOSE_QUERY)]	= "0Q-cc",
 		[EV(DELETE)]		= "0X-cc",
+		[EV(LOST)]		= "0A-kk",
+		[EV(RETURNED)]		= "CR-kk",
 	},
 	[WORD(STOPPED)] = {
 		[EV(OPEN)]		= "BSkkk",
@@ -110,6 +119,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "0Cfcc",
 		[EV(CLOSE_QUERY)]	= "0Qfcc",
 		[EV(DELETE)]		= "0Xfcc",
+		[EV(LOST)]		= "0Akkk",
+		[EV(RETURNED)]		= "0Skkk",
 	},
 	[WORD(PURGED)] = {
 		[EV(OPEN)]		= "BP-kk",
@@ -125,6 +136,25 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "0C-cc",
 		[EV(CLOSE_QUERY)]	= "0Q-cc",
 		[EV(DELETE)]		= "0X-cc",
+		[EV(LOST)]		= "0A-kk",
+		[EV(RETURNED)]		= "0P-kk",
+	},
+	[WORD(AWAY)] = {
+		[EV(OPEN)]		= "BAkkk",
+		[EV(OPENED)]		= "TAkkk",
+		[EV(OPEN_FAILED)]	= "TAkkk",
+		[EV(START)]		= "0Akkk",
+		[EV(DRAINED)]		= "0Akkk",
+		[EV(STOP_CANCEL)]	= "0Skck",
+		[EV(STOP_WAIT)]		= "TSkkk",
+		[EV(STOP_LEAVE)]	= "0Skkk",
+		[EV(PURGE_WAIT)]	= "0Pfck",
+		[EV(PURGE)]		= "0Pfck",
+		[EV(CLOSE)]		= "0Cfcc",
+		[EV(CLOSE_QUERY)]	= "0Qfcc",
+		[EV(DELETE)]		= "0Xfcc",
+		[EV(LOST)]		= "0Akkk",
+		[EV(RETURNED)]		= "0Rskk",
 	},
 	[WORD(CFQR)] = {
 		[EV(OPEN)]		= "0R---",
@@ -140,6 +170,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "0C---",
 		[EV(CLOSE_QUERY)]	= "0C---",
 		[EV(DELETE)]		= "0X---",
+		[EV(LOST)]		= "CQ---",
+		[EV(RETURNED)]		= "CQ---",
 	},
 	[WORD(DELETED)] = {
 		[EV(OPEN)]		= "SX---",
@@ -155,6 +187,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(CLOSE)]		= "SX---",
 		[EV(CLOSE_QUERY)]	= "SX---",
 		[EV(DELETE)]		= "SX---",
+		[EV(LOST)]		= "CX---",
+		[EV(RETURNED)]		= "CX---",
 	},
 };
 
@@ -209,6 +243,11 @@ static void send(struct kunit *test, struct cells *t, unsigned int which,
 static int stop_leave(struct cells *t)
 {
 	return iotarget_stop(t->target, IOTARGET_LEAVE_SENT_PENDING, 0, NULL);
+}
+
+static int lose(struct cells *t)
+{
+	return iotarget_gate_event(t->target, EV(LOST), NULL, 0, NULL);
 }
 
 static int delete(struct cells *t, unsigned int timeout_ms)
@@ -274,6 +313,11 @@ static void go(struct kunit *test, struct cells *t, enum iotarget_word word)
 		KUNIT_ASSERT_EQ(test, iotarget_purge(t->target, IOTARGET_PURGE,
 						     0, NULL), 0);
 		break;
+	case WORD(AWAY):
+		go_started(test, t);
+		KUNIT_ASSERT_EQ(test, lose(t), 0);
+		send(test, t, REQ_PENDED, 0);
+		break;
 	case WORD(CFQR):
 		KUNIT_ASSERT_EQ(test, fake_open(t->target, &t->fake, true), 0);
 		KUNIT_ASSERT_EQ(test,
@@ -338,6 +382,8 @@ static void fire_drained(struct kunit *test, struct cells *t,
 		stop_leave(t);
 	else if (word == WORD(PURGED))
 		iotarget_purge(t->target, IOTARGET_PURGE, 0, NULL);
+	else if (word == WORD(AWAY))
+		lose(t);
 	else if (word == WORD(CLOSED) || word == WORD(OPENING))
 		iotarget_close(t->target, 0, NULL);
 	else if (word == WORD(CFQR))
@@ -380,6 +426,11 @@ static int fire_call(struct cells *t, enum iotarget_event event,
 						       NULL);
 	case EV(DELETE):
 		return delete(t, timeout_ms);
+	case EV(LOST):
+		return lose(t);
+	case EV(RETURNED):
+		t->late.hold = true;
+		return fake_return(t->target, &t->late);
 	default:
 		return -EINVAL;
 	}
@@ -570,6 +621,7 @@ static int cells_init(struct kunit *test)
 static bool all_answered(struct cells *t)
 {
 	fake_answer_all(&t->fake, 0);
+	fake_answer_all(&t->late, 0);
 	return !READ_ONCE(t->target->gate.nr_insts);
 }
 
@@ -579,6 +631,7 @@ static void cells_exit(struct kunit *test)
 	unsigned int i;
 
 	t->fake.hold = false;
+	t->late.hold = false;
 	complete_all(&t->open_gate);
 	complete_all(&t->late_gate);
 	complete_all(&t->submit_gate);

@@ -9,6 +9,7 @@
  * Context: as the backend's functions.  Lock: fake->lock, irq-safe.
  */
 #include <kunit/test.h>
+#include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -186,6 +187,33 @@ void fake_init(struct fake *fake)
 	memset(fake, 0, sizeof(*fake));
 	spin_lock_init(&fake->lock);
 	INIT_LIST_HEAD(&fake->held);
+}
+
+/* A lost device is back, as @fake, whichever was lost. */
+int fake_return(struct iotarget *target, struct fake *fake)
+{
+	const struct iotarget_open how = { .data = fake };
+	struct iotarget_inst *inst;
+	int ret;
+
+	__module_get(target->ops->owner);
+	inst = iotarget_inst_alloc(iotarget_get(target), &fake_usb_ops);
+	if (!inst) {
+		iotarget_put(target);
+		module_put(target->ops->owner);
+		return -ENOMEM;
+	}
+	iotarget_inst_began(target);
+	kref_get(&inst->kref);
+	ret = inst->ops->open(inst, &how) ?:
+	      iotarget_gate_returned(target, inst, 0);
+	if (ret) {
+		inst->ops->release(inst);
+		iotarget_inst_finished(target, inst);
+		iotarget_inst_discard(inst);
+	}
+	iotarget_inst_put(inst);
+	return ret;
 }
 
 int fake_open_timeout(struct iotarget *target, struct fake *fake,

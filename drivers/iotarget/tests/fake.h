@@ -112,6 +112,7 @@ void fake_init(struct fake *fake);
 int fake_open(struct iotarget *target, struct fake *fake, bool can_cancel);
 int fake_open_timeout(struct iotarget *target, struct fake *fake,
 		      bool can_cancel, unsigned int timeout_ms);
+int fake_return(struct iotarget *target, struct fake *fake);
 bool fake_answer(struct fake *fake, int status);
 bool fake_answer_req(struct fake *fake, struct iotarget_request *req,
 		     int status);

@@ -146,6 +146,11 @@ struct iotarget_test_info {
 	__u64				limbo;
 	__u64				limbo_bytes;
 	__u64				closing;
+	__u64				held_bytes;
+	__u64				at_risk;
+	__u64				lost;
+	__u32				away;
+	__u32				pad2;
 	__u32				cleanups;	/* calls of ops->cleanup */
 	__u32				getters;	/* bits: name, owner, priv */
 	__u64				cleanup_pended;	/* held at the cleanup */
@@ -403,6 +408,7 @@ enum iotarget_test_told {
 	IOTARGET_TEST_QUERY_REMOVE	= 1,
 	IOTARGET_TEST_REMOVE_CANCELED	= 2,
 	IOTARGET_TEST_REMOVE_COMPLETE	= 3,
+	IOTARGET_TEST_RETURNED		= 4,
 };
 
 #define IOTARGET_TEST_SET		0x01	/* what callbacks do, from now on */
@@ -454,6 +460,18 @@ struct iotarget_test_consent {
 	__u32				pad;
 };
 
+#define IOTARGET_TEST_ACCEPT_LOSS	0x1
+
+/* iotarget_set_policy(), or iotarget_accept_loss(). */
+struct iotarget_test_policy {
+	struct iotarget_test_head	head;
+	__u32				bits;
+	__u32				flags;
+	__u32				hold_ms;
+	__u32				pad;
+	__u64				hold_bytes;
+};
+
 #define IOTARGET_TEST_IOW(_nr, _type) \
 	_IOWR('t', 0x40 + (_nr), struct iotarget_test_##_type)
 
@@ -472,5 +490,6 @@ struct iotarget_test_consent {
 #define IOTARGET_TEST_IOC_LOAD_STOP	IOTARGET_TEST_IOW(12, load_stop)
 #define IOTARGET_TEST_IOC_REMOVAL	IOTARGET_TEST_IOW(13, removal)
 #define IOTARGET_TEST_IOC_CONSENT	IOTARGET_TEST_IOW(14, consent)
+#define IOTARGET_TEST_IOC_POLICY	IOTARGET_TEST_IOW(15, policy)
 
 #endif /* _IOTARGET_TEST_H */

@@ -287,6 +287,10 @@ static int info_call(struct iotarget_test_client *client,
 	arg->limbo = info.limbo;
 	arg->limbo_bytes = info.limbo_bytes;
 	arg->closing = info.closing;
+	arg->held_bytes = info.held_bytes;
+	arg->at_risk = info.at_risk;
+	arg->lost = info.lost;
+	arg->away = info.away;
 	info_getters(client, arg);
 	return 0;
 }
@@ -320,6 +324,7 @@ union iotarget_test_arg {
 	struct iotarget_test_load_stop		load_stop;
 	struct iotarget_test_removal		removal;
 	struct iotarget_test_consent		consent;
+	struct iotarget_test_policy		policy;
 };
 
 static int ioctl_do(struct iotarget_test_client *client, unsigned int cmd,
@@ -352,6 +357,8 @@ static int ioctl_do(struct iotarget_test_client *client, unsigned int cmd,
 		return iotarget_test_removal_call(client, &arg->removal);
 	case IOTARGET_TEST_IOC_CONSENT:
 		return iotarget_test_consent_call(client, &arg->consent);
+	case IOTARGET_TEST_IOC_POLICY:
+		return iotarget_test_policy_call(client, &arg->policy);
 	default:
 		return -ENOTTY;
 	}

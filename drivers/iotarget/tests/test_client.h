@@ -153,6 +153,8 @@ int iotarget_test_negative_call(struct iotarget_test_client *client,
 /* test_client_removal.c */
 void iotarget_test_removal_init(struct iotarget_test_client *client,
 				bool defaults);
+int iotarget_test_policy_call(struct iotarget_test_client *client,
+			      struct iotarget_test_policy *arg);
 int iotarget_test_removal_call(struct iotarget_test_client *client,
 			       struct iotarget_test_removal *arg);
 int iotarget_test_consent_call(struct iotarget_test_client *client,

@@ -120,6 +120,12 @@ static void remove_complete(struct iotarget *target)
 	over(target);
 }
 
+static void returned(struct iotarget *target)
+{
+	remember(target, IOTARGET_TEST_RETURNED, NULL);
+	over(target);
+}
+
 /* With client->lock, before the target is made. */
 void iotarget_test_removal_init(struct iotarget_test_client *client,
 				bool defaults)
@@ -131,6 +137,23 @@ void iotarget_test_removal_init(struct iotarget_test_client *client,
 	client->ops.query_remove = query_remove;
 	client->ops.remove_canceled = remove_canceled;
 	client->ops.remove_complete = remove_complete;
+	client->ops.returned = returned;
+}
+
+int iotarget_test_policy_call(struct iotarget_test_client *client,
+			      struct iotarget_test_policy *arg)
+{
+	const struct iotarget_policy policy = {
+		.flags = arg->flags,
+		.hold_ms = arg->hold_ms,
+		.hold_bytes = arg->hold_bytes,
+	};
+
+	if (arg->bits & IOTARGET_TEST_ACCEPT_LOSS)
+		iotarget_accept_loss(client->target);
+	else
+		arg->head.ret = iotarget_set_policy(client->target, &policy);
+	return 0;
 }
 
 int iotarget_test_removal_call(struct iotarget_test_client *client,

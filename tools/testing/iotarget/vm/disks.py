@@ -76,6 +76,9 @@ BUSES = {bus.name: bus for bus in (
 NAMES = {"usb1": "usb-storage", "uas0": "usb-uas", "nvme0": "nvme", "nvme1": "nvme-slot",
          "vblk0": "virtio-blk", "vscsi0": "virtio-scsi"}
 
+# Sticks that say they are usb1: one with other contents, one that lacks a sector.
+STRANGERS = ("usb1x", "usb1s")
+
 
 @dataclass
 class Disk(Stick):
@@ -84,10 +87,15 @@ class Disk(Stick):
 
 
 def default_disks():
-    """One for each bus, not plugged in."""
+    """One for each bus, and those that look like one of them; not plugged in."""
     image = pattern_image(BUILD / "images" / "pattern-disk.img", SIZE)
+    others = pattern_image(BUILD / "images" / "pattern-other.img", SIZE, first=SIZE)
+    smaller = pattern_image(BUILD / "images" / "pattern-smaller.img", SIZE - 512)
+    images = dict(zip(STRANGERS, (others, smaller)))
     return [Disk(id=name, image=image, serial=f"IOT-{name}", plugged=False, bus=bus)
-            for name, bus in NAMES.items()]
+            for name, bus in NAMES.items()] + \
+           [Disk(id=name, image=images[name], serial="IOT-usb1", plugged=False)
+            for name in STRANGERS]
 
 
 def _bus(disk):

@@ -127,6 +127,8 @@ DATA = tuple((name, f"data, and no call of its own: in 6.1, {HERE}") for name in
 OURS_ALONE = tuple((name, f"no kernel's interface: in 6.12, {HERE}") for name in (
     "iotarget_control_rules", "iotarget_load_smp4", "iotarget_state", "iotarget_timeout",
     "iotarget_tool", "iotarget_wait"))
+WAITS = tuple((name, f"minutes of waiting: in 7.x, {HERE}") for name in (
+    "iotarget_removal_gates", "iotarget_removal_waits"))
 TOOL = tuple((name, f"the calls that it makes are in iotarget_control*: in 6.12, {HERE}")
              for name in ("iotarget_eject", "iotarget_tool"))
 TABLES = tuple((name, f"one call after the other: in 6.12, {HERE}") for name in (
@@ -183,7 +185,7 @@ ENVIRONMENTS = (
         kernel=r"6\.12\.\d+\+deb12-amd64",
         modules=STOCK_MODULES,
         tools=TOOLS,
-        left_out=DATA,
+        left_out=(*DATA, *WAITS),
         boots=BOOTS,
         cycles=30,
         pulled=("usb1", "uas0"),
@@ -198,7 +200,7 @@ ENVIRONMENTS = (
         kernel=r"6\.1\.0-\d+-amd64",
         modules=STOCK_MODULES,
         tools=TOOLS,
-        left_out=OURS_ALONE,
+        left_out=(*OURS_ALONE, *WAITS),
         boots=BOOTS,
         pulled=("nvme0", "nvme1"),
         full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
@@ -230,7 +232,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=DEBUG_MODULES,
-        left_out=(*DATA, *TOOL, *TABLES),
+        left_out=(*DATA, *TOOL, *TABLES, *WAITS),
         boots=DEBUG_BOOTS,
         bound_ms=2100,
         slowness=4,
@@ -261,7 +263,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=KCSAN_MODULES,
-        left_out=(*DATA, *TOOL, *TABLES, *ONE_THREAD),
+        left_out=(*DATA, *TOOL, *TABLES, *WAITS, *ONE_THREAD),
         boots=DEBUG_BOOTS,
         sticks=False,
         disks=False,

@@ -27,13 +27,13 @@ class Stick:
         return f"{self.id}-image"
 
 
-def pattern_image(path, size=SIZE):
-    """Known contents: every 8 bytes hold their own offset, little endian."""
+def pattern_image(path, size=SIZE, first=0):
+    """Known contents: every 8 bytes hold their own offset and `first`, little endian."""
     path = Path(path)
     if path.exists() and path.stat().st_size == size:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    words = array.array("Q", range(0, size, 8))
+    words = array.array("Q", range(first, first + size, 8))
     if sys.byteorder == "big":
         words.byteswap()
     partial = path.with_suffix(".partial")

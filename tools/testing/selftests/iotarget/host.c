@@ -175,7 +175,8 @@ static bool has_serial(const char *name, const char *serial)
 	return false;
 }
 
-static bool find(struct plugged *disk)
+/* The disk that says it is this one, if there is one. */
+bool disk_find(struct plugged *disk)
 {
 	char serial[64];
 	struct dirent *entry;
@@ -203,7 +204,7 @@ int disk_plug(struct plugged *disk, const char *id)
 	int ret;
 
 	*disk = (struct plugged){ .id = id };
-	if (find(disk)) {
+	if (disk_find(disk)) {
 		/* A test that failed has left it. */
 		host_ask("unplug", id);
 		disk_wait_gone(disk, slow(GONE_MS));
@@ -212,7 +213,7 @@ int disk_plug(struct plugged *disk, const char *id)
 	if (ret)
 		return ret;
 	until = now_ms() + slow(PLUGGED_MS);
-	while (!find(disk)) {
+	while (!disk_find(disk)) {
 		if (now_ms() > until) {
 			printf("# %s was plugged in and no disk came up\n", id);
 			host_ask("unplug", id);

@@ -24,6 +24,7 @@ const char *host_pulls(const char *id);
 
 /* These return 0 or a negative errno, and say on standard output why. */
 int host_ask(const char *verb, const char *words);
+bool disk_find(struct plugged *disk);
 int disk_plug(struct plugged *disk, const char *id);
 int disk_pull(const struct plugged *disk);
 bool disk_there(const struct plugged *disk);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What removal.c and away.c know of each other.
+ */
+#ifndef _IOTARGET_REMOVAL_H
+#define _IOTARGET_REMOVAL_H
+
+#include "internal.h"
+
+/* removal.c; all of it with iotarget_lowers_lock */
+extern struct list_head iotarget_told;	/* of struct iotarget_removal */
+
+void iotarget_removal_kick(struct iotarget_removal *r, struct work_struct *work);
+void iotarget_removal_no_notice(struct iotarget_removal *r);
+void iotarget_removal_give_up(struct iotarget_removal *r);
+
+/* away.c */
+bool iotarget_away_begin(struct iotarget_removal *r);
+void iotarget_away_work(struct work_struct *work);
+void iotarget_away_exit(void);
+
+static inline struct iotarget *
+iotarget_removal_target(struct iotarget_removal *r)
+{
+	return container_of(r, struct iotarget, removal);
+}
+
+#endif /* _IOTARGET_REMOVAL_H */
