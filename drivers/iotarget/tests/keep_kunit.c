@@ -11,8 +11,8 @@
 
 #include "../keep.h"
 
-#define FLUSH	(REQ_OP_WRITE | REQ_PREFLUSH)
-#define WRITE	REQ_OP_WRITE
+#define OP_FLUSH	(REQ_OP_WRITE | REQ_PREFLUSH)
+#define OP_WRITE	REQ_OP_WRITE
 #define MIDDLE	1000		/* a sector that is at no end */
 #define SECTORS	2000
 
@@ -24,7 +24,7 @@ static struct iotarget_keep *make(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, keep);
 	keep->acked = alloc_percpu(struct iotarget_acked);
-	KUNIT_ASSERT_NOT_NULL(test, keep->acked);
+	KUNIT_ASSERT_TRUE(test, keep->acked);
 	keep->cache = true;
 	keep->head = IOTARGET_EDGE_SECTORS;
 	keep->tail = SECTORS - IOTARGET_EDGE_SECTORS;
@@ -48,7 +48,7 @@ static void write(struct iotarget_keep *keep, blk_opf_t opf, sector_t sector,
 
 static void flush(struct iotarget_keep *keep, bool acked)
 {
-	write(keep, FLUSH, 0, 0, acked);
+	write(keep, OP_FLUSH, 0, 0, acked);
 }
 
 static void counts_what_is_acknowledged(struct kunit *test)
@@ -56,9 +56,9 @@ static void counts_what_is_acknowledged(struct kunit *test)
 	struct iotarget_keep *keep = make(test);
 
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
-	write(keep, WRITE, MIDDLE, 4096, true);
-	write(keep, WRITE, MIDDLE, 512, false);
-	write(keep, WRITE | REQ_FUA, MIDDLE, 512, true);
+	write(keep, OP_WRITE, MIDDLE, 4096, true);
+	write(keep, OP_WRITE, MIDDLE, 512, false);
+	write(keep, OP_WRITE | REQ_FUA, MIDDLE, 512, true);
 	write(keep, REQ_OP_DISCARD, MIDDLE, 512, true);
 	write(keep, REQ_OP_READ, MIDDLE, 512, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096);
@@ -75,19 +75,19 @@ static void a_flush_makes_durable_what_was_before_it(struct kunit *test)
 	struct iotarget_keep *keep = make(test);
 	unsigned int flags;
 
-	write(keep, WRITE, MIDDLE, 4096, true);
-	flags = iotarget_keep_sent(keep, FLUSH, 0, 0);
-	write(keep, WRITE, MIDDLE, 512, true);
+	write(keep, OP_WRITE, MIDDLE, 4096, true);
+	flags = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	write(keep, OP_WRITE, MIDDLE, 512, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096 + 512);
-	iotarget_keep_back(keep, FLUSH, 0, true, flags);
+	iotarget_keep_back(keep, OP_FLUSH, 0, true, flags);
 	/* What came while it was out may have come too late for it. */
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 512);
 	flush(keep, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
 	/* With data of its own, which it does not make durable. */
-	write(keep, FLUSH, MIDDLE, 1024, true);
+	write(keep, OP_FLUSH, MIDDLE, 1024, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 1024);
-	write(keep, FLUSH | REQ_FUA, MIDDLE, 2048, true);
+	write(keep, OP_FLUSH | REQ_FUA, MIDDLE, 2048, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
 	done(keep);
 }
@@ -96,10 +96,10 @@ static void one_that_fails_makes_nothing_durable(struct kunit *test)
 {
 	struct iotarget_keep *keep = make(test);
 
-	write(keep, WRITE, MIDDLE, 4096, true);
+	write(keep, OP_WRITE, MIDDLE, 4096, true);
 	flush(keep, false);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096);
-	write(keep, WRITE, MIDDLE, 512, true);
+	write(keep, OP_WRITE, MIDDLE, 512, true);
 	/* The one that failed has left its own slot behind. */
 	flush(keep, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096);
@@ -114,13 +114,13 @@ static void flushes_that_overlap_err_on_the_safe_side(struct kunit *test)
 	struct iotarget_keep *keep = make(test);
 	unsigned int a, b;
 
-	write(keep, WRITE, MIDDLE, 4096, true);
-	a = iotarget_keep_sent(keep, FLUSH, 0, 0);
-	write(keep, WRITE, MIDDLE, 512, true);
-	b = iotarget_keep_sent(keep, FLUSH, 0, 0);
-	iotarget_keep_back(keep, FLUSH, 0, true, b);
+	write(keep, OP_WRITE, MIDDLE, 4096, true);
+	a = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	write(keep, OP_WRITE, MIDDLE, 512, true);
+	b = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	iotarget_keep_back(keep, OP_FLUSH, 0, true, b);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096 + 512);
-	iotarget_keep_back(keep, FLUSH, 0, true, a);
+	iotarget_keep_back(keep, OP_FLUSH, 0, true, a);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 512);
 	flush(keep, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
@@ -131,11 +131,11 @@ static void a_loss_is_handed_on(struct kunit *test)
 {
 	struct iotarget_keep *lost = make(test), *fresh = make(test);
 
-	write(lost, WRITE, MIDDLE, 4096, true);
+	write(lost, OP_WRITE, MIDDLE, 4096, true);
 	iotarget_keep_inherit(fresh, lost);
-	KUNIT_EXPECT_TRUE(test, iotarget_keep_refuses(fresh, FLUSH));
-	KUNIT_EXPECT_TRUE(test, iotarget_keep_refuses(fresh, WRITE | REQ_FUA));
-	KUNIT_EXPECT_FALSE(test, iotarget_keep_refuses(fresh, WRITE));
+	KUNIT_EXPECT_TRUE(test, iotarget_keep_refuses(fresh, OP_FLUSH));
+	KUNIT_EXPECT_TRUE(test, iotarget_keep_refuses(fresh, OP_WRITE | REQ_FUA));
+	KUNIT_EXPECT_FALSE(test, iotarget_keep_refuses(fresh, OP_WRITE));
 	KUNIT_EXPECT_FALSE(test, iotarget_keep_refuses(fresh, REQ_OP_READ));
 	/* Also if that one is lost as well, with nothing at risk. */
 	iotarget_keep_inherit(lost, fresh);
@@ -167,7 +167,7 @@ static void but_not_what_was_written(struct kunit *test)
 	fresh->hash[5] = 0;
 	fresh->hash[IOTARGET_EDGES - 1] = 0;
 	/* The last sector of the one, and before it; all of the other, and past it. */
-	write(lost, WRITE, 4, 2 * SECTOR_SIZE, false);
+	write(lost, OP_WRITE, 4, 2 * SECTOR_SIZE, false);
 	KUNIT_EXPECT_NOT_NULL(test, iotarget_keep_differs(lost, fresh, 0));
 	write(lost, REQ_OP_DISCARD, MIDDLE,
 	      (SECTORS - MIDDLE) * (u64)SECTOR_SIZE, true);
