@@ -225,7 +225,9 @@ TEST_F_TIMEOUT(scsi_gone, with_known_requests, 60)
 	ASSERT_EQ(0, meanwhile_begin(&m, variant->remove, disk));
 	EXPECT_EQ(-ETIMEDOUT, target_stop(disk->fd, WAIT_FOR_SENT,
 					  SHORT_MS / 2, &report));
-	EXPECT_EQ(SENT, report.sent);
+	/* A slow machine may have come so late that the first are back. */
+	EXPECT_GE(SENT, report.sent);
+	EXPECT_LE(1, report.sent);
 	EXPECT_EQ(0, target_stop(disk->fd, WAIT_FOR_SENT, LONG_MS, &report));
 	EXPECT_EQ(0, meanwhile_end(&m));
 	EXPECT_GT(LONG_MS, m.ms);

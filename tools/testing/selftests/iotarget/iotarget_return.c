@@ -12,7 +12,7 @@
 #include "removing.h"
 
 #define SPAN		(2 * MIB)
-#define WRITTEN		(4 * MIB)
+#define WRITTEN		(12 * MIB)	/* others look at what is before it */
 #define BLOCK		4096
 #define NR_HELD		16
 #define HOLD_MS		60000
