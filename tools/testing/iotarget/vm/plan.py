@@ -2,10 +2,10 @@
 """In which order environments are run, and which of them side by side.
 
 The fast ones come first, one after the other: they find most mistakes in a minute or
-two. If one of them is red, the rest is not run. Then there are lanes. In two of them run
-the environments that look closely at the time, which wait more than they compute; in
-another, which gives way to them, those that are patient, with the building of their
-kernels. When the others are through they take over some of that.
+two. If one of them is red, the rest is not run. Then there are two lanes. In one run
+the environments that look closely at the time; in the other, which gives way to it,
+those that are patient, with the building of their kernels. When the first lane is
+through it takes over some of the second.
 """
 
 import collections
@@ -16,7 +16,6 @@ from .results import Row
 
 FAST = ("plumbing", "static", "uml")
 GIVE_WAY = 5                        # niceness
-LANES = 2                           # of those that don't
 
 
 class Plan:
@@ -38,15 +37,13 @@ class Plan:
     def run(self):
         """All rows, in the order in which environments were added."""
         if self._run_fast():
-            patient = collections.deque(self.patient)
-            punctual = collections.deque(self.punctual)
-            lanes = [threading.Thread(target=self._patient_lane, args=(patient,), daemon=True)]
-            lanes += [threading.Thread(target=self._take, args=(punctual, patient), daemon=True)
-                      for _ in range(LANES)]
-            for lane in lanes:
-                lane.start()
-            for lane in lanes:
-                lane.join()
+            waiting = collections.deque(self.patient)
+            lane = threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
+                                    daemon=True)
+            lane.start()
+            self._lane(self.punctual)
+            self._take(waiting)
+            lane.join()
         return [row for name in self.order for row in self.rows[name]]
 
     def _run_fast(self):
@@ -70,14 +67,13 @@ class Plan:
                 row.broken = True
                 self.rows[name] = [row]
 
-    def _take(self, *queues):
-        for waiting in queues:
-            while True:
-                try:
-                    name = waiting.popleft()
-                except IndexError:
-                    break
-                self._lane([name])
+    def _take(self, waiting):
+        while True:
+            try:
+                name = waiting.popleft()
+            except IndexError:
+                return
+            self._lane([name])
 
     def _patient_lane(self, waiting):
         # niceness is a thread's own, and what it starts inherits it
