@@ -108,6 +108,8 @@ bool iotarget_away_begin(struct iotarget_removal *r)
 		return false;
 	r->holding = true;
 	iotarget_removal_no_notice(r);
+	/* What can't wait for it fails. */
+	iotarget_removal_kick(r, &r->lost);
 	r->seen = iotarget_watch_arrivals();
 	r->until = jiffies + iotarget_jiffies(target->policy.hold_ms);
 	iotarget_warn(target, "its device is gone: I/O is held for it, for up to %u ms\n",
@@ -382,7 +384,8 @@ int iotarget_set_policy(struct iotarget *target,
 	int ret = 0;
 
 	if (!target || !policy ||
-	    policy->flags & ~(IOTARGET_POLICY_HOLD | IOTARGET_POLICY_LOSSY) ||
+	    policy->flags & ~(IOTARGET_POLICY_HOLD | IOTARGET_POLICY_LOSSY |
+			      IOTARGET_POLICY_REPLAY) ||
 	    policy->hold_ms > IOTARGET_TIMEOUT_MAX_MS ||
 	    memchr_inv(policy->reserved, 0, sizeof(policy->reserved)))
 		return -EINVAL;

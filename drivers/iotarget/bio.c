@@ -82,6 +82,8 @@ static __always_inline void
 finish_upper(struct iotarget *target, struct bio *upper, blk_status_t status,
 	     enum iotarget_outcome outcome)
 {
+	if (unlikely(outcome == IOTARGET_UNKNOWN))
+		atomic_long_inc(&target->unknown);
 	if (target->ops->end_bio &&
 	    target->ops->end_bio(target, upper, &status, outcome) ==
 	    IOTARGET_BIO_AGAIN && send_again(target, upper))
@@ -108,15 +110,20 @@ static void forward_end_io(struct bio *clone)
 	const struct iotarget_pass pass = fwd->pass;
 	const blk_status_t status = clone->bi_status;
 	struct bio *upper = fwd->upper;
+	enum iotarget_outcome outcome;
 
 	if (fwd->counted)
 		bio_end_io_acct(upper, fwd->start);
 	if (unlikely(pass.inst->keep))
 		iotarget_keep_back(pass.inst->keep, upper->bi_opf,
 				   upper->bi_iter.bi_size, !status, pass.flags);
+	outcome = outcome_of(pass.inst, status);
+	if (unlikely(outcome == IOTARGET_UNKNOWN) && pass.inst->keep &&
+	    iotarget_suspect_keep(fwd))
+		goto leave;
 	bio_put(clone);
-	finish_upper(pass.inst->target, upper, status,
-		     outcome_of(pass.inst, status));
+	finish_upper(pass.inst->target, upper, status, outcome);
+leave:
 	iotarget_gate_leave_inline(pass.inst, pass.epoch, pass.flags);
 }
 
@@ -190,10 +197,12 @@ static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
 	if (fwd->counted)
 		fwd->start = bio_start_io_acct(bio);
 	clone->bi_end_io = forward_end_io;
-	if (unlikely(inst->keep))
+	if (unlikely(inst->keep)) {
+		fwd->sent = ktime_get_ns();
 		fwd->pass.flags |= iotarget_keep_sent(inst->keep, bio->bi_opf,
 						      bio->bi_iter.bi_sector,
 						      bio->bi_iter.bi_size);
+	}
 	trace_block_bio_remap(clone, bio->bi_bdev->bd_dev,
 			      bio->bi_iter.bi_sector);
 	submit_bio_noacct(clone);
@@ -224,6 +233,22 @@ void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio)
 void iotarget_forward_fail(struct iotarget *target, struct bio *bio)
 {
 	finish_upper(target, bio, BLK_STS_OFFLINE, IOTARGET_NEVER_SENT);
+	iotarget_gate_failed(target);
+}
+
+/**
+ * iotarget_forward_unknown - complete a bio that failed, and was kept for a while
+ * @target: the target
+ * @bio: the bio, with the status that the device gave
+ *
+ * Context: any.
+ */
+void iotarget_forward_unknown(struct iotarget *target, struct bio *bio)
+{
+	const blk_status_t status = bio->bi_status;
+
+	bio->bi_status = BLK_STS_OK;	/* the owner has a word in it */
+	finish_upper(target, bio, status, IOTARGET_UNKNOWN);
 	iotarget_gate_failed(target);
 }
 
@@ -365,6 +390,8 @@ static __always_inline void own_finish(struct iotarget_bio *tb,
 	struct iotarget_inst *inst = tb->unit.inst;
 	struct iotarget *target = tb->target;
 
+	if (unlikely(outcome == IOTARGET_UNKNOWN))
+		atomic_long_inc(&target->unknown);
 	tb->outcome = outcome;
 	tb->unit.inst = NULL;
 	WRITE_ONCE(tb->unit.where, IOTARGET_AT_NONE);

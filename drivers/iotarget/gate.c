@@ -45,6 +45,7 @@ void iotarget_gate_init(struct iotarget_gate *gate)
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->pended);
 	bio_list_init(&gate->bios);
+	bio_list_init(&gate->suspects);
 	INIT_LIST_HEAD(&gate->insts);
 	init_waitqueue_head(&gate->waitq);
 	gate->word = IOTARGET_W_CLOSED;
@@ -61,12 +62,17 @@ void iotarget_gate_init(struct iotarget_gate *gate)
  */
 void iotarget_gate_exit(struct iotarget_gate *gate)
 {
-	WARN_ON_ONCE(gate->nr_pended);
+	WARN_ON_ONCE(gate->nr_pended || gate->nr_suspects);
 	lockdep_unregister_key(&gate->key);
 }
 
-/* What is held keeps its target, and the code of its owner, in memory. */
-static void pin(struct iotarget *target)
+/**
+ * iotarget_gate_pin - what is held keeps its target, and the code of its owner
+ * @target: the target
+ *
+ * Context: any.
+ */
+void iotarget_gate_pin(struct iotarget *target)
 {
 	kref_get(&target->refs);
 	__module_get(target->ops->owner);
@@ -86,8 +92,14 @@ void iotarget_gate_unpin(struct iotarget *target)
 	module_put(owner);
 }
 
-/* The memory that waits with what is held; none without a bio, see enter.c. */
-static u64 bio_bytes(const struct bio *bio)
+/**
+ * iotarget_gate_bio_bytes - the memory that waits with a bio that is held
+ * @bio: the bio, or NULL, see enter.c
+ *
+ * Context: any.
+ * Return: bytes.
+ */
+u64 iotarget_gate_bio_bytes(const struct bio *bio)
 {
 	return bio && bio_has_data((struct bio *)bio) ? bio->bi_iter.bi_size : 0;
 }
@@ -95,7 +107,7 @@ static u64 bio_bytes(const struct bio *bio)
 static u64 unit_bytes(const struct iotarget_unit *unit)
 {
 	if (unit->flags & IOTARGET_UNIT_BIO)
-		return bio_bytes(&container_of(unit, struct iotarget_bio,
+		return iotarget_gate_bio_bytes(&container_of(unit, struct iotarget_bio,
 					       unit)->bio);
 	return unit_to_request(unit)->len;
 }
@@ -105,7 +117,7 @@ static void pend(struct iotarget *target, struct iotarget_unit *unit)
 	struct iotarget_gate *gate = &target->gate;
 
 	lockdep_assert_held(&gate->lock);
-	pin(target);
+	iotarget_gate_pin(target);
 	unit->flags |= IOTARGET_UNIT_PINNED;
 	unit->seq = ++gate->seq;
 	bio_list_init(&unit->bios);
@@ -124,13 +136,13 @@ static void pend_bio(struct iotarget *target, struct bio *bio)
 	struct iotarget_gate *gate = &target->gate;
 
 	lockdep_assert_held(&gate->lock);
-	pin(target);
+	iotarget_gate_pin(target);
 	gate->seq++;
 	bio_list_add(list_empty(&gate->pended) ? &gate->bios :
 		     &list_last_entry(&gate->pended, struct iotarget_unit,
 				      node)->bios, bio);
 	gate->nr_pended++;
-	gate->held_bytes += bio_bytes(bio);
+	gate->held_bytes += iotarget_gate_bio_bytes(bio);
 }
 
 static void kick_drain(struct iotarget_inst *inst)
@@ -207,7 +219,7 @@ static enum iotarget_enter enter_slow_bio(struct iotarget *target,
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	ret = judge(gate, uflags, bio_bytes(bio), error);
+	ret = judge(gate, uflags, iotarget_gate_bio_bytes(bio), error);
 	if (ret == IOTARGET_HELD) {
 		pend_bio(target, bio);
 		pended_for_worker(gate);
@@ -574,7 +586,7 @@ static void fifo_pop(struct iotarget_gate *gate, struct held *held)
 		WRITE_ONCE(held->unit->where, IOTARGET_AT_NONE);
 		gate->bios = held->unit->bios;
 	}
-	gate->held_bytes -= held->bio ? bio_bytes(held->bio) :
+	gate->held_bytes -= held->bio ? iotarget_gate_bio_bytes(held->bio) :
 					unit_bytes(held->unit);
 	gate->nr_pended--;
 	if (gate->left)
@@ -736,7 +748,7 @@ void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit)
 	unsigned long flags;
 
 	spin_lock_irqsave(&gate->lock, flags);
-	pin(target);
+	iotarget_gate_pin(target);
 	unit->flags |= IOTARGET_UNIT_PINNED;
 	gate->nr_failing++;
 	spin_unlock_irqrestore(&gate->lock, flags);

@@ -103,11 +103,14 @@ u64 iotarget_inst_ignored(struct iotarget_inst *inst)
 
 static void inst_suspect(struct work_struct *work)
 {
-	struct iotarget_inst *inst = container_of(work, struct iotarget_inst,
-						  suspect);
+	struct iotarget_inst *inst = container_of(to_delayed_work(work),
+						  struct iotarget_inst, suspect);
+	unsigned long again;
 
 	iotarget_watch_suspect(inst->watch);
-	iotarget_inst_put(inst);
+	again = iotarget_suspect_decide(inst);
+	if (!again || !queue_delayed_work(iotarget_fast_wq, &inst->suspect, again))
+		iotarget_inst_put(inst);
 }
 
 /**
@@ -118,8 +121,13 @@ static void inst_suspect(struct work_struct *work)
  */
 void iotarget_inst_suspect(struct iotarget_inst *inst)
 {
-	if (inst->watch)
-		iotarget_inst_kick(inst, iotarget_fast_wq, &inst->suspect);
+	if (!inst->watch)
+		return;
+	if (inst->keep)
+		iotarget_suspect_begin(inst);
+	kref_get(&inst->kref);
+	if (!queue_delayed_work(iotarget_fast_wq, &inst->suspect, 0))
+		iotarget_inst_put(inst);
 }
 
 /**
@@ -382,7 +390,8 @@ struct iotarget_inst *iotarget_inst_alloc(struct iotarget *target,
 	INIT_LIST_HEAD(&inst->handoff);
 	INIT_WORK(&inst->reconcile, iotarget_reconcile);
 	INIT_WORK(&inst->drain, iotarget_drain);
-	INIT_WORK(&inst->suspect, inst_suspect);
+	INIT_DELAYED_WORK(&inst->suspect, inst_suspect);
+	inst->trusted = jiffies;
 	INIT_DELAYED_WORK(&inst->tick, inst_tick);
 	INIT_WORK(&inst->finish, inst_finish);
 	INIT_RCU_WORK(&inst->free, inst_free);

@@ -100,6 +100,13 @@ enum iotarget_req_state {
 	IOTARGET_RS_DONE,
 };
 
+/* What failures as of a device that is gone mean; see suspect.c. */
+enum iotarget_doubt {
+	IOTARGET_IS_FINE,	/* there was none */
+	IOTARGET_IN_DOUBT,	/* the buses are being asked */
+	IOTARGET_IS_GONE,	/* what they say */
+};
+
 /*
  * Who guards a field:
  *   C: set at creation, constant afterwards
@@ -129,7 +136,11 @@ enum iotarget_req_state {
  * @starts: starts so far; a waiting stop that sees it move gives up       (L)
  * @opens: opens begun or abandoned; names the one that is under way       (L)
  * @changes: transitions so far but for the end of a drain                 (L)
- * @lost: the attached instance's device is gone, and waited for           (L)
+ * @lost: the attached instance's device is gone, and waited for; or that is in doubt (L)
+ * @doubt: what its failures mean                                          (F)
+ * @decided: when the device is taken to be there after all, in jiffies    (L)
+ * @suspects: clones that failed and are kept, by when they were sent      (L)
+ * @nr_suspects: so many                                                   (L)
  * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
@@ -155,6 +166,10 @@ struct iotarget_gate {
 	u64			opens;
 	u64			changes;
 	bool			lost;
+	enum iotarget_doubt	doubt;
+	unsigned long		decided;
+	struct bio_list		suspects;
+	unsigned int		nr_suspects;
 	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
@@ -238,6 +253,7 @@ struct iotarget_removal {
  * @limbo_max: bytes that timed synchronous calls may hold                 (C)
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
+ * @unknown: what came to an end of which nobody knows what it did         (A)
  * @saved: the parameters that a reopen uses                               (L)
  * @deleting: cleanup() was called                                         (A)
  * @release_work: the last put may come in interrupt context
@@ -257,6 +273,7 @@ struct iotarget {
 	u32			limbo_max;
 	atomic_long_t		bounce_bytes;
 	atomic_long_t		limbo;
+	atomic_long_t		unknown;
 	struct {
 		u32		type;
 		u32		access;
@@ -357,6 +374,7 @@ struct iotarget_counts {
  * @wq: drains and submits; may block as long as the device does           (C)
  * @reconcile: makes @ref follow the state word
  * @drain: submits what is pended or handed off
+ * @trusted: from then on, in jiffies, a failure may be one of a device that goes (L)
  * @suspect: has the buses asked whether the device is still there
  * @tick: moves @epoch on, about once a second
  * @finish: releases the device
@@ -393,7 +411,8 @@ struct iotarget_inst {
 	struct workqueue_struct	*wq;
 	struct work_struct	reconcile;
 	struct work_struct	drain;
-	struct work_struct	suspect;
+	unsigned long		trusted;
+	struct delayed_work	suspect;
 	struct delayed_work	tick;
 	struct work_struct	finish;
 	struct kref		kref;
@@ -490,8 +509,9 @@ struct iotarget_pass {
 	u8			flags;
 };
 
-/* What was taken off the FIFO to be failed, in order. */
+/* What was taken off the FIFO, or is suspect, to be failed, in order. */
 struct iotarget_failing {
+	struct bio_list		suspects;
 	struct bio_list		bios;	/* before the first unit */
 	struct list_head	units;
 };
@@ -516,6 +536,8 @@ void iotarget_gate_leave(struct iotarget_inst *inst, unsigned int epoch,
 			 unsigned int flags);
 void iotarget_gate_put(struct iotarget_inst *inst);
 void iotarget_gate_put_ignored(struct iotarget_inst *inst);
+u64 iotarget_gate_bio_bytes(const struct bio *bio);
+void iotarget_gate_pin(struct iotarget *target);
 void iotarget_gate_unpin(struct iotarget *target);
 bool iotarget_gate_unpend(struct iotarget *target, struct iotarget_unit *unit);
 void iotarget_gate_failing(struct iotarget *target, struct iotarget_unit *unit);
@@ -588,6 +610,7 @@ void iotarget_request_timeout(struct timer_list *timer);
  * @pass: of the gate
  * @counted: in the statistics of the upper disk
  * @start: when, for them
+ * @sent: when it was sent, in ktime_get() ns; with a policy that holds
  * @upper: the bio that was forwarded
  * @clone: the one that is sent
  */
@@ -595,6 +618,7 @@ struct iotarget_forward {
 	struct iotarget_pass	pass;
 	bool			counted;
 	unsigned long		start;
+	u64			sent;
 	struct bio		*upper;
 	struct bio		clone;
 };
@@ -603,6 +627,17 @@ void iotarget_bio_submit(struct iotarget_unit *unit);
 void iotarget_bio_fail(struct iotarget *target, struct iotarget_unit *unit);
 void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio);
 void iotarget_forward_fail(struct iotarget *target, struct bio *bio);
+void iotarget_forward_unknown(struct iotarget *target, struct bio *bio);
+
+/* suspect.c */
+bool iotarget_suspect_keep(struct iotarget_forward *fwd);
+void iotarget_suspect_take(struct iotarget_gate *gate, struct bio_list *failing);
+void iotarget_suspect_requeue(struct iotarget_gate *gate,
+			      struct bio_list *failing);
+void iotarget_suspect_fail(struct iotarget *target, struct bio_list *failing);
+void iotarget_suspect_begin(struct iotarget_inst *inst);
+unsigned long iotarget_suspect_decide(struct iotarget_inst *inst);
+void iotarget_suspect_settle(struct iotarget *target);
 
 /* reqmem.c */
 void iotarget_request_release(struct iotarget_request *req);
@@ -874,6 +909,12 @@ static inline int iotarget_wait_result(long left)
 
 #define iotarget_warn(target, fmt, ...) \
 	pr_warn_ratelimited("iotarget: %s: " fmt, (target)->name, ##__VA_ARGS__)
+
+/* What is held, with what is suspect and waits with it. */
+static inline u64 iotarget_gate_held(const struct iotarget_gate *gate)
+{
+	return READ_ONCE(gate->nr_pended) + READ_ONCE(gate->nr_suspects);
+}
 
 static inline struct iotarget *gate_to_target(struct iotarget_gate *gate)
 {

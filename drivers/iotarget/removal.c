@@ -80,7 +80,7 @@ static void retry(struct work_struct *work)
 	list_for_each_entry(r, &iotarget_told, node) {
 		if (r->todo)
 			iotarget_removal_kick(r, &r->work);
-		if (r->level > IOTARGET_REMOVAL_ORDERLY && !r->holding)
+		if (r->level > IOTARGET_REMOVAL_ORDERLY)
 			iotarget_removal_kick(r, &r->lost);
 	}
 	mutex_unlock(&iotarget_lowers_lock);
@@ -263,6 +263,8 @@ static void lost_work(struct work_struct *work)
 	mutex_unlock(&iotarget_lowers_lock);
 	if (inst)
 		do_lost(target, inst);
+	else
+		iotarget_suspect_settle(target);
 	iotarget_gate_unpin(target);
 }
 

@@ -51,6 +51,8 @@ static void request_finish(struct iotarget_request *req)
 	if (req->status == -ECANCELED &&
 	    test_bit(IOTARGET_REQ_TIMED_OUT, &req->bits))
 		req->status = -ETIMEDOUT;
+	if (req->outcome == IOTARGET_UNKNOWN)
+		atomic_long_inc(&target->unknown);
 	req->unit.inst = NULL;
 	WRITE_ONCE(req->unit.where, IOTARGET_AT_NONE);
 	req->complete = NULL;

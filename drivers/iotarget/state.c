@@ -65,11 +65,16 @@
 	      "the wait is bounded; the instance finishes by itself"), \
 	DO(DELETE, DELETED, DELETE)
 
+/* Whether its device is gone is not what it waits for. */
+#define NOT_AWAY(_same) \
+	NO_AS(ALIVE, _same, ECANCELED, 'x', "it does not wait for that")
+
 /* Nothing was lost that is waited for, so nothing comes back. */
 #define NOT_LOST(_same) \
 	NO_AS(LOST, _same, ECANCELED, 'x', "it has no device to lose"), \
 	NO_AS(RETURNED, _same, ECANCELED, 'x', \
-	      "the device is not waited for: it is closed again")
+	      "the device is not waited for: it is closed again"), \
+	NOT_AWAY(_same)
 
 #define BACK_IN(_same) \
 	DO_AS(RETURNED, _same, IOTARGET_ACT_ATTACH, 'x', \
@@ -130,6 +135,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LOSES,
 		NO_AS(RETURNED, DRAINING, ECANCELED, 'x',
 		      "the device is not waited for: it is closed again"),
+		NOT_AWAY(DRAINING),
 	},
 	[IOTARGET_W_STARTED] = {
 		NO(OPEN, STARTED, EBUSY),
@@ -142,6 +148,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LOSES,
 		NO_AS(RETURNED, STARTED, ECANCELED, 'x',
 		      "the device is not waited for: it is closed again"),
+		NOT_AWAY(STARTED),
 	},
 	[IOTARGET_W_STOPPED] = {
 		NO(OPEN, STOPPED, EBUSY),
@@ -152,6 +159,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LEAVE_OPEN_STATE,
 		LOSES,
 		BACK_IN(STOPPED),
+		NOT_AWAY(STOPPED),
 	},
 	[IOTARGET_W_PURGED] = {
 		NO(OPEN, PURGED, EBUSY),
@@ -162,6 +170,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		LEAVE_OPEN_STATE,
 		LOSES,
 		BACK_IN(PURGED),
+		NOT_AWAY(PURGED),
 	},
 	[IOTARGET_W_AWAY] = {
 		NO(OPEN, AWAY, EBUSY),
@@ -174,6 +183,8 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		DO_AS(RETURNED, DRAINING,
 		      IOTARGET_ACT_ATTACH | IOTARGET_ACT_DRAIN, 'x',
 		      "the returned device stands in for the lost one"),
+		DO_AS(ALIVE, DRAINING, IOTARGET_ACT_DRAIN, 'x',
+		      "the device failed and is still there"),
 	},
 	[IOTARGET_W_CFQR] = {
 		DO(OPEN, OPENING, 0),
@@ -320,6 +331,7 @@ const char *iotarget_event_name(enum iotarget_event event)
 		[IOTARGET_EV_DELETE]		= "delete",
 		[IOTARGET_EV_LOST]		= "lost",
 		[IOTARGET_EV_RETURNED]		= "returned",
+		[IOTARGET_EV_ALIVE]		= "alive",
 	};
 
 	return names[event];

@@ -44,6 +44,7 @@ enum iotarget_event {
 	IOTARGET_EV_DELETE,
 	IOTARGET_EV_LOST,		/* its device is gone, and waited for */
 	IOTARGET_EV_RETURNED,		/* it is back, as another instance */
+	IOTARGET_EV_ALIVE,		/* it was not gone, it only seemed so */
 	IOTARGET_NR_EVENTS,
 };
 

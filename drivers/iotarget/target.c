@@ -554,7 +554,8 @@ int iotarget_get_info(struct iotarget *target, struct iotarget_info *info)
 	strscpy(info->name, target->name, sizeof(info->name));
 	info->limbo = atomic_long_read(&target->limbo);
 	info->limbo_bytes = atomic_long_read(&target->bounce_bytes);
-	info->pended = READ_ONCE(target->gate.nr_pended);
+	info->pended = iotarget_gate_held(&target->gate);
+	info->unknown = atomic_long_read(&target->unknown);
 	info->held_bytes = READ_ONCE(target->gate.held_bytes);
 	info->away = READ_ONCE(target->gate.lost);
 	info->state = iotarget_get_state(target);

@@ -40,6 +40,12 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 		iotarget_inst_kick(inst, inst->wq, &inst->drain);
 }
 
+static void not_lost(struct iotarget_gate *gate)
+{
+	gate->lost = false;
+	WRITE_ONCE(gate->doubt, IOTARGET_IS_FINE);
+}
+
 /* The actions on the state, all at one instant. */
 static void act_locked(struct iotarget_gate *gate, u16 actions,
 		       struct iotarget_inst *inst,
@@ -51,7 +57,8 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_ATTACH) {
 		list_add(&inst->node, &gate->insts);
 		rcu_assign_pointer(gate->inst, inst);
-		gate->lost = false;
+		not_lost(gate);
+		iotarget_suspect_requeue(gate, &failing->suspects);
 	}
 	if (actions & IOTARGET_ACT_ABANDON)
 		WRITE_ONCE(gate->opens, gate->opens + 1);
@@ -60,9 +67,10 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 	if (actions & IOTARGET_ACT_DETACH) {
 		RCU_INIT_POINTER(gate->inst, NULL);
 		WRITE_ONCE(inst->detached, true);
-		gate->lost = false;
+		not_lost(gate);
 	}
 	if (actions & IOTARGET_ACT_FAIL_PENDED) {
+		iotarget_suspect_take(gate, &failing->suspects);
 		list_for_each_entry(unit, &gate->pended, node)
 			WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
 		list_splice_init(&gate->pended, &failing->units);
@@ -97,9 +105,11 @@ static void fail_pended(struct iotarget *target, struct iotarget_failing *failin
 	struct iotarget_unit *unit;
 	struct bio_list bios;
 
-	if (bio_list_empty(&failing->bios) && list_empty(&failing->units))
+	if (bio_list_empty(&failing->suspects) &&
+	    bio_list_empty(&failing->bios) && list_empty(&failing->units))
 		return;
 	iotarget_hook(IOTARGET_HOOK_GATE_FAIL, target);
+	iotarget_suspect_fail(target, &failing->suspects);
 	fail_bios(target, failing->bios);
 	while ((unit = list_first_entry_or_null(&failing->units,
 						struct iotarget_unit, node))) {
@@ -110,9 +120,13 @@ static void fail_pended(struct iotarget *target, struct iotarget_failing *failin
 	}
 }
 
-static int check_opens(struct iotarget_gate *gate, enum iotarget_event event,
+/* Does the event concern what is there now? */
+static int check_event(struct iotarget_gate *gate, enum iotarget_event event,
 		       u64 opens)
 {
+	/* Lost meanwhile, for good. */
+	if (event == IOTARGET_EV_ALIVE)
+		return gate->lost ? -ECANCELED : 0;
 	if (event != IOTARGET_EV_OPENED && event != IOTARGET_EV_OPEN_FAILED)
 		return 0;
 	return opens == gate->opens ? 0 : -ECANCELED;
@@ -165,6 +179,7 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 	enum iotarget_word before;
 	struct iotarget_inst *inst, *old;
 	struct iotarget_failing failing = {
+		.suspects = BIO_EMPTY_LIST,
 		.bios = BIO_EMPTY_LIST,
 		.units = LIST_HEAD_INIT(failing.units),
 	};
@@ -177,7 +192,7 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 	if (event == IOTARGET_EV_START && gate->lost)
 		event = IOTARGET_EV_LOST;
 	rule = iotarget_rule(before, event);
-	ret = check_opens(gate, event, opens) ?: check_by(gate, by) ?:
+	ret = check_event(gate, event, opens) ?: check_by(gate, by) ?:
 	      rule->error;
 	if (ret) {
 		spin_unlock_irqrestore(&gate->lock, flags);
@@ -281,7 +296,10 @@ bool iotarget_gate_lost(struct iotarget *target, u64 inst)
 
 	spin_lock_irqsave(&gate->lock, flags);
 	lost = current_inst(gate) && current_inst(gate)->number == inst;
-	gate->lost |= lost;
+	if (lost) {
+		gate->lost = true;
+		WRITE_ONCE(gate->doubt, IOTARGET_IS_GONE);
+	}
 	spin_unlock_irqrestore(&gate->lock, flags);
 	/* One that was stopped or purged stays so. */
 	if (lost)
@@ -353,7 +371,7 @@ void iotarget_gate_report(struct iotarget *target, struct iotarget_inst *inst,
 	report->oldest_ms = 0;
 	if (inst)
 		report->sent = iotarget_inst_sent(inst, &report->oldest_ms);
-	report->pended = READ_ONCE(target->gate.nr_pended);
+	report->pended = iotarget_gate_held(&target->gate);
 }
 
 /* Wait with this gate's map: a callback of this target must not come here. */

@@ -208,6 +208,11 @@ struct iotarget_ops {
  * Without, each flush fails after the return, until iotarget_accept_loss().
  */
 #define IOTARGET_POLICY_LOSSY		0x2
+/*
+ * With it: a forwarded write that the device had, and did not answer before it was gone,
+ * is sent again when it is back, before what is held.  Without, it fails, unknown.
+ */
+#define IOTARGET_POLICY_REPLAY		0x4
 
 /**
  * struct iotarget_policy - what becomes of I/O when the device is gone
@@ -402,6 +407,8 @@ struct iotarget_open_params {
  *	with %IOTARGET_POLICY_HOLD only, and 0 for a device that claims no cache
  * @lost: bytes that may have been lost when the device was gone, and make each flush
  *	fail
+ * @unknown: requests and bios that ended, since the target was made, without anybody
+ *	knowing what they did
  */
 struct iotarget_info {
 	u64			id;
@@ -436,6 +443,7 @@ struct iotarget_info {
 	u64			held_bytes;
 	u64			at_risk;
 	u64			lost;
+	u64			unknown;
 };
 
 /**

@@ -13,29 +13,17 @@
 #define NR_UPPERS	8
 
 /**
- * struct upper - a bio that comes from above
- * @bio: the bio
- * @ended: how often it completed
- * @order: its place in the order of completion, from 1
- * @status: how
- */
-struct upper {
-	struct bio	bio;
-	unsigned int	ended;
-	unsigned int	order;
-	blk_status_t	status;
-};
-
-/**
  * struct own - a bio of the caller's own
  * @tb: the bio
  * @ended: how often it completed
  * @status: how
  * @outcome: likewise
+ * @vec: its memory
  * @clean: it held nothing any more that would have to be put
  */
 struct own {
 	struct iotarget_bio	tb;
+	struct bio_vec		vec;
 	bool			clean;
 	unsigned int		ended;
 	blk_status_t		status;
@@ -62,7 +50,7 @@ static struct bios {
 	struct iotarget		*target;
 	struct fakedisk		fd;
 	struct page		*page;
-	struct upper		upper[NR_UPPERS];
+	struct fakedisk_upper	upper[NR_UPPERS];
 	struct own		own[2];
 	struct iotarget_request	req;
 	unsigned int		req_ended;
@@ -144,36 +132,16 @@ static void bios_exit(struct kunit *test)
 	b = NULL;
 }
 
-static void upper_end_io(struct bio *bio)
-{
-	struct upper *u = container_of(bio, struct upper, bio);
-
-	u->ended++;
-	u->order = ++b->order;
-	u->status = bio->bi_status;
-}
-
-/* A bio of one page at a sector, as one that came for the disk above. */
+/* A bio of one page, at the place of its number. */
 static struct bio *upper_make(unsigned int i, blk_opf_t opf)
 {
-	struct bio *bio = &b->upper[i].bio;
-
-	bio_init(bio, b->fd.disk->part0, NULL, 0, opf);
-	bio->bi_end_io = upper_end_io;
-	bio->bi_iter.bi_sector = 8 * i;
-	return bio;
+	return fakedisk_upper_make(&b->upper[i], &b->fd, 8 * i, opf, &b->order);
 }
-
-static struct bio_vec one_page[NR_UPPERS];
 
 static struct bio *upper_io(unsigned int i, blk_opf_t opf)
 {
-	struct bio *bio = upper_make(i, opf);
-
-	bio->bi_io_vec = &one_page[i];
-	bio->bi_max_vecs = 1;
-	__bio_add_page(bio, b->page, SZ_4K, 0);
-	return bio;
+	return fakedisk_upper_io(&b->upper[i], &b->fd, 8 * i, opf, &b->order,
+				 b->page);
 }
 
 static void forward(unsigned int i)
@@ -553,7 +521,7 @@ static int own_send(unsigned int i, u32 flags)
 {
 	struct own *own = &b->own[i];
 
-	iotarget_bio_init(&own->tb, &one_page[i], 1, REQ_OP_READ, own_complete);
+	iotarget_bio_init(&own->tb, &own->vec, 1, REQ_OP_READ, own_complete);
 	__bio_add_page(&own->tb.bio, b->page, SZ_4K, 0);
 	own->tb.bio.bi_iter.bi_sector = 8 * i;
 	return iotarget_send_bio(b->target, &own->tb, flags);

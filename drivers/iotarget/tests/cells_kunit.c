@@ -53,6 +53,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0X---",
 		[EV(LOST)]		= "CC---",
 		[EV(RETURNED)]		= "CC---",
+		[EV(ALIVE)]		= "CC---",
 	},
 	[WORD(OPENING)] = {
 		[EV(OPEN)]		= "BO---",
@@ -70,6 +71,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "TX---",
 		[EV(LOST)]		= "CO---",
 		[EV(RETURNED)]		= "CO---",
+		[EV(ALIVE)]		= "CO---",
 	},
 	[WORD(DRAINING)] = {
 		[EV(OPEN)]		= "BDkkk",
@@ -87,6 +89,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "TXfcc",
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "CDkkk",
+		[EV(ALIVE)]		= "CDkkk",
 	},
 	[WORD(STARTED)] = {
 		[EV(OPEN)]		= "BR-kk",
@@ -104,6 +107,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0X-cc",
 		[EV(LOST)]		= "0A-kk",
 		[EV(RETURNED)]		= "CR-kk",
+		[EV(ALIVE)]		= "CR-kk",
 	},
 	[WORD(STOPPED)] = {
 		[EV(OPEN)]		= "BSkkk",
@@ -121,6 +125,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0Xfcc",
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "0Skkk",
+		[EV(ALIVE)]		= "CSkkk",
 	},
 	[WORD(PURGED)] = {
 		[EV(OPEN)]		= "BP-kk",
@@ -138,6 +143,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0X-cc",
 		[EV(LOST)]		= "0A-kk",
 		[EV(RETURNED)]		= "0P-kk",
+		[EV(ALIVE)]		= "CP-kk",
 	},
 	[WORD(AWAY)] = {
 		[EV(OPEN)]		= "BAkkk",
@@ -155,6 +161,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0Xfcc",
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "0Rskk",
+		[EV(ALIVE)]		= "0Rskk",
 	},
 	[WORD(CFQR)] = {
 		[EV(OPEN)]		= "0R---",
@@ -172,6 +179,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "0X---",
 		[EV(LOST)]		= "CQ---",
 		[EV(RETURNED)]		= "CQ---",
+		[EV(ALIVE)]		= "CQ---",
 	},
 	[WORD(DELETED)] = {
 		[EV(OPEN)]		= "SX---",
@@ -189,6 +197,7 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(DELETE)]		= "SX---",
 		[EV(LOST)]		= "CX---",
 		[EV(RETURNED)]		= "CX---",
+		[EV(ALIVE)]		= "CX---",
 	},
 };
 
@@ -428,6 +437,8 @@ static int fire_call(struct cells *t, enum iotarget_event event,
 		return delete(t, timeout_ms);
 	case EV(LOST):
 		return lose(t);
+	case EV(ALIVE):
+		return iotarget_gate_event(t->target, EV(ALIVE), NULL, 0, NULL);
 	case EV(RETURNED):
 		t->late.hold = true;
 		return fake_return(t->target, &t->late);

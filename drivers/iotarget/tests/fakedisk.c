@@ -10,12 +10,31 @@
 
 #include "fakedisk.h"
 
+/* No two sectors are alike, nor all bytes of one. */
+static void fill(struct bio *bio, u8 seed)
+{
+	u64 pos = bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+	unsigned int i;
+	u8 *to;
+
+	bio_for_each_segment(bv, bio, iter) {
+		to = bvec_kmap_local(&bv);
+		for (i = 0; i < bv.bv_len; i++, pos++)
+			to[i] = seed + pos + (pos >> SECTOR_SHIFT);
+		kunmap_local(to);
+	}
+}
+
 static void fakedisk_submit_bio(struct bio *bio)
 {
 	struct fakedisk *fd = bio->bi_bdev->bd_disk->private_data;
 	unsigned long flags;
 	bool hold;
 
+	if (fd->seed && bio_op(bio) == REQ_OP_READ)
+		fill(bio, fd->seed);
 	spin_lock_irqsave(&fd->lock, flags);
 	if (fd->submitted < FAKEDISK_LOG) {
 		fd->sectors[fd->submitted] = bio->bi_iter.bi_sector;
@@ -43,6 +62,8 @@ int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
 	struct queue_limits lim = {
 		.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA |
 			    BLK_FEAT_NOWAIT,
+		.max_hw_discard_sectors = UINT_MAX >> SECTOR_SHIFT,
+		.discard_granularity = SECTOR_SIZE,
 	};
 	struct gendisk *disk;
 	int ret;
@@ -127,4 +148,60 @@ unsigned int fakedisk_answer_all(struct fakedisk *fd, blk_status_t status)
 	while (fakedisk_answer(fd, status))
 		n++;
 	return n;
+}
+
+/* Answer the one that came last. */
+bool fakedisk_answer_last(struct fakedisk *fd, blk_status_t status)
+{
+	struct bio_list others = BIO_EMPTY_LIST;
+	struct bio *bio, *last = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&fd->lock, flags);
+	while ((bio = bio_list_pop(&fd->held))) {
+		if (last)
+			bio_list_add(&others, last);
+		last = bio;
+	}
+	fd->held = others;
+	spin_unlock_irqrestore(&fd->lock, flags);
+	if (!last)
+		return false;
+	last->bi_status = status;
+	bio_endio(last);
+	return true;
+}
+
+static void upper_end_io(struct bio *bio)
+{
+	struct fakedisk_upper *u = container_of(bio, struct fakedisk_upper, bio);
+
+	u->order = ++*u->count;
+	u->status = bio->bi_status;
+	WRITE_ONCE(u->ended, u->ended + 1);
+}
+
+/* A bio without memory, as one that came for the disk above. */
+struct bio *fakedisk_upper_make(struct fakedisk_upper *u, struct fakedisk *fd,
+				sector_t sector, blk_opf_t opf,
+				unsigned int *count)
+{
+	bio_init(&u->bio, fd->disk->part0, NULL, 0, opf);
+	u->bio.bi_end_io = upper_end_io;
+	u->bio.bi_iter.bi_sector = sector;
+	u->count = count;
+	return &u->bio;
+}
+
+/* One of 4 KiB. */
+struct bio *fakedisk_upper_io(struct fakedisk_upper *u, struct fakedisk *fd,
+			      sector_t sector, blk_opf_t opf,
+			      unsigned int *count, struct page *page)
+{
+	struct bio *bio = fakedisk_upper_make(u, fd, sector, opf, count);
+
+	bio->bi_io_vec = &u->vec;
+	bio->bi_max_vecs = 1;
+	__bio_add_page(bio, page, SZ_4K, 0);
+	return bio;
 }

@@ -18,6 +18,7 @@
  * struct fakedisk - the disk
  * @disk: registered, or once so
  * @unplugged: not any more
+ * @seed: of its contents, if it is to have some
  * @lock: guards what follows
  * @hold: keep bios instead of answering at once
  * @held: those that were kept
@@ -29,6 +30,7 @@
 struct fakedisk {
 	struct gendisk		*disk;
 	bool			unplugged;
+	u8			seed;
 	spinlock_t		lock;	/* guards what follows */
 	bool			hold;
 	struct bio_list		held;
@@ -38,6 +40,24 @@ struct fakedisk {
 	const struct bio	*last;
 };
 
+/**
+ * struct fakedisk_upper - a bio that comes from above
+ * @bio: the bio
+ * @vec: its memory
+ * @ended: how often it completed
+ * @order: its place in the order of completion, from 1
+ * @status: how
+ * @count: completions so far, of all of them
+ */
+struct fakedisk_upper {
+	struct bio	bio;
+	struct bio_vec	vec;
+	unsigned int	ended;
+	unsigned int	order;
+	blk_status_t	status;
+	unsigned int	*count;
+};
+
 int fakedisk_make(struct fakedisk *fd);
 int fakedisk_make_below(struct fakedisk *fd, struct device *parent);
 void fakedisk_unplug(struct fakedisk *fd);
@@ -45,5 +65,12 @@ void fakedisk_remove(struct fakedisk *fd);
 int fakedisk_open(struct iotarget *target, struct fakedisk *fd);
 bool fakedisk_answer(struct fakedisk *fd, blk_status_t status);
 unsigned int fakedisk_answer_all(struct fakedisk *fd, blk_status_t status);
+bool fakedisk_answer_last(struct fakedisk *fd, blk_status_t status);
+struct bio *fakedisk_upper_make(struct fakedisk_upper *u, struct fakedisk *fd,
+				sector_t sector, blk_opf_t opf,
+				unsigned int *count);
+struct bio *fakedisk_upper_io(struct fakedisk_upper *u, struct fakedisk *fd,
+			      sector_t sector, blk_opf_t opf,
+			      unsigned int *count, struct page *page);
 
 #endif /* _IOTARGET_TESTS_FAKEDISK_H */

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unit tests of failures as of a device that is gone, with a policy that holds: what is
+ * kept, what becomes of it, and in which order it is sent again.
+ *
+ * Context: KUnit, process.  Locks: none.
+ */
+#include <kunit/test.h>
+#include <linux/blkdev.h>
+
+#include "../keep.h"
+#include "fakedisk.h"
+
+#define NR_UPPERS	6
+#define HOLD_MS		60000
+
+/* Where no end of the disk is. */
+#define SECTOR(_i)	(1024 + 8 * (_i))
+
+/**
+ * struct suspects - a test's
+ * @target: the target, open, with a policy that holds
+ * @fd: its device, and the one that comes then
+ * @page: for data
+ * @upper: bios to be forwarded
+ * @order: completions so far
+ * @end_calls: calls of end_bio()
+ * @outcome: what the last of them was told
+ */
+static struct suspects {
+	struct iotarget		*target;
+	struct fakedisk		fd[2];
+	struct page		*page;
+	struct fakedisk_upper	upper[NR_UPPERS];
+	unsigned int		order;
+	unsigned int		end_calls;
+	enum iotarget_outcome	outcome;
+} *s;
+
+static enum iotarget_bio_verdict end_bio(struct iotarget *target,
+					 struct bio *bio, blk_status_t *status,
+					 enum iotarget_outcome outcome)
+{
+	s->end_calls++;
+	s->outcome = outcome;
+	return IOTARGET_BIO_END;
+}
+
+static const struct iotarget_ops ops = {
+	.owner		= THIS_MODULE,
+	.end_bio	= end_bio,
+};
+
+static int open_with(u32 flags)
+{
+	const struct iotarget_policy policy = {
+		.flags = IOTARGET_POLICY_HOLD | flags,
+		.hold_ms = HOLD_MS,
+	};
+
+	return iotarget_close(s->target, FAKE_LONG_MS, NULL) ?:
+	       iotarget_set_policy(s->target, &policy) ?:
+	       fakedisk_open(s->target, &s->fd[0]);
+}
+
+static int suspects_init(struct kunit *test)
+{
+	const struct iotarget_create_params params = {
+		.name = "suspects", .ops = &ops,
+		.flags = IOTARGET_CREATE_ACCOUNT_BIOS,
+	};
+
+	s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	s->page = alloc_page(GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s->page);
+	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[0]), 0);
+	s->fd[0].seed = 1;
+	s->target = iotarget_create(&params);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(s->target));
+	iotarget_get(s->target);
+	return open_with(0);
+}
+
+static bool all_over(void)
+{
+	fakedisk_answer_all(&s->fd[0], BLK_STS_OK);
+	return !READ_ONCE(s->target->gate.nr_insts);
+}
+
+static void suspects_exit(struct kunit *test)
+{
+	unsigned int i;
+
+	if (!s || IS_ERR_OR_NULL(s->target))
+		return;
+	s->fd[0].hold = false;
+	iotarget_delete(s->target, 0, NULL);
+	KUNIT_EXPECT_TRUE(test, fake_until(all_over()));
+	KUNIT_EXPECT_EQ(test, iotarget_gate_held(&s->target->gate), 0);
+	KUNIT_EXPECT_EQ(test, s->target->gate.held_bytes, 0);
+	KUNIT_EXPECT_EQ(test, s->target->gate.nr_failing, 0);
+	for (i = 0; i < NR_UPPERS; i++) {
+		if (!s->upper[i].bio.bi_end_io)
+			continue;
+		KUNIT_EXPECT_EQ(test, s->upper[i].ended, 1);
+		bio_uninit(&s->upper[i].bio);
+	}
+	iotarget_put(s->target);
+	fake_settle_all();
+	fakedisk_remove(&s->fd[0]);
+	fakedisk_remove(&s->fd[1]);
+	__free_page(s->page);
+	s = NULL;
+}
+
+static void forward(unsigned int i, blk_opf_t opf)
+{
+	iotarget_forward_bio(s->target,
+			     fakedisk_upper_io(&s->upper[i], &s->fd[0],
+					       SECTOR(i), opf, &s->order,
+					       s->page), 0);
+}
+
+/* These are with the device, which has not answered. */
+static void send_all(unsigned int n, blk_opf_t opf)
+{
+	unsigned int i;
+
+	s->fd[0].hold = true;
+	for (i = 0; i < n; i++)
+		forward(i, opf);
+}
+
+static struct iotarget_info info(void)
+{
+	struct iotarget_info info;
+
+	iotarget_get_info(s->target, &info);
+	return info;
+}
+
+/* As if the time were over in which the device may turn out to be gone. */
+static void decide_now(void)
+{
+	struct iotarget_gate *gate = &s->target->gate;
+
+	spin_lock_irq(&gate->lock);
+	gate->decided = jiffies;
+	spin_unlock_irq(&gate->lock);
+}
+
+static void pull(struct kunit *test)
+{
+	fakedisk_unplug(&s->fd[0]);
+	KUNIT_ASSERT_TRUE(test, fake_until(READ_ONCE(s->target->gate.doubt) ==
+					   IOTARGET_IS_GONE));
+}
+
+static void replug(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[1]), 0);
+	s->fd[1].seed = 1;
+	iotarget_away_arrived();
+	KUNIT_ASSERT_TRUE(test, fake_until(!info().away));
+	KUNIT_ASSERT_EQ(test, iotarget_start_and_wait(s->target, FAKE_LONG_MS,
+						      NULL), 0);
+}
+
+static void still_there(struct kunit *test)
+{
+	send_all(1, REQ_OP_WRITE);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 0);
+	KUNIT_EXPECT_EQ(test, fake_word(s->target), IOTARGET_W_AWAY);
+	forward(1, REQ_OP_WRITE);
+	KUNIT_EXPECT_EQ(test, info().pended, 2);
+	KUNIT_EXPECT_EQ(test, info().held_bytes, 2 * SZ_4K);
+	KUNIT_EXPECT_EQ(test, info().sent, 0);
+
+	s->fd[0].hold = false;
+	decide_now();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[1].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_LT(test, s->upper[0].order, s->upper[1].order);
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, info().unknown, 1);
+	KUNIT_EXPECT_FALSE(test, info().away);
+}
+
+/* Who has been found to be there is believed for a while. */
+static void then_it_is_believed(struct kunit *test)
+{
+	still_there(test);
+	s->fd[0].hold = true;
+	forward(2, REQ_OP_READ);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[2].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->upper[2].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target), IOTARGET_STARTED);
+}
+
+/* What the device has answered is no cause for doubt. */
+static void an_answer_is_an_answer(struct kunit *test)
+{
+	send_all(1, REQ_OP_READ);
+	fakedisk_answer(&s->fd[0], BLK_STS_MEDIUM);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_DONE);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target), IOTARGET_STARTED);
+}
+
+/* Nobody is asked about a stop that the owner made. */
+static void stopped_stays_stopped(struct kunit *test)
+{
+	send_all(1, REQ_OP_READ);
+	KUNIT_ASSERT_EQ(test, iotarget_stop(s->target, IOTARGET_LEAVE_SENT_PENDING,
+					    0, NULL), 0);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 0);
+	forward(1, REQ_OP_READ);
+	decide_now();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[0].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[1].ended, 0);
+	KUNIT_EXPECT_EQ(test, fake_word(s->target), IOTARGET_W_STOPPED);
+}
+
+/* It starts when it is known that the device is there. */
+static void started_while_in_doubt(struct kunit *test)
+{
+	send_all(1, REQ_OP_READ);
+	KUNIT_ASSERT_EQ(test, iotarget_stop(s->target, IOTARGET_LEAVE_SENT_PENDING,
+					    0, NULL), 0);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	forward(1, REQ_OP_READ);
+	KUNIT_EXPECT_EQ(test, iotarget_start(s->target), 0);
+	KUNIT_EXPECT_EQ(test, fake_word(s->target), IOTARGET_W_AWAY);
+	KUNIT_EXPECT_EQ(test, s->fd[0].held.head, NULL);
+	s->fd[0].hold = false;
+	decide_now();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[1].ended)));
+}
+
+/* Gone: a write fails, and a read is sent to the device that is back. */
+static void reads_are_sent_again(struct kunit *test)
+{
+	send_all(2, REQ_OP_READ);
+	forward(2, REQ_OP_WRITE);
+	forward(3, REQ_OP_READ | REQ_RAHEAD);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->order, 0);
+	forward(4, REQ_OP_WRITE);
+	pull(test);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[2].ended) &&
+					   READ_ONCE(s->upper[3].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[2].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, s->order, 2);
+	KUNIT_EXPECT_EQ(test, info().pended, 3);
+	replug(test);
+	KUNIT_EXPECT_EQ(test, s->upper[0].order, 3);
+	KUNIT_EXPECT_EQ(test, s->upper[1].order, 4);
+	KUNIT_EXPECT_EQ(test, s->upper[4].order, 5);
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, info().unknown, 2);
+	/* The owner hears of each once. */
+	KUNIT_EXPECT_EQ(test, s->end_calls, 5);
+}
+
+/* What comes back when it is known already is not told otherwise. */
+static void the_rest_comes_back_late(struct kunit *test)
+{
+	send_all(2, REQ_OP_READ);
+	forward(2, REQ_OP_WRITE);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	pull(test);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[2].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->upper[1].ended, 0);
+	replug(test);
+	KUNIT_EXPECT_EQ(test, s->upper[0].order, 2);
+	KUNIT_EXPECT_EQ(test, s->upper[1].order, 3);
+}
+
+/* In the order in which they were sent first, whatever order they came back in. */
+static void writes_are_replayed_in_order(struct kunit *test)
+{
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, open_with(IOTARGET_POLICY_REPLAY), 0);
+	send_all(4, REQ_OP_WRITE);
+	forward(4, REQ_OP_DISCARD);
+	fakedisk_answer_last(&s->fd[0], BLK_STS_IOERR);
+	fakedisk_answer_last(&s->fd[0], BLK_STS_IOERR);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	forward(5, REQ_OP_WRITE);
+	pull(test);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[4].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[4].status, BLK_STS_IOERR);
+	replug(test);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, s->upper[i].order, 2 + i);
+	KUNIT_EXPECT_EQ(test, s->upper[5].order, 6);
+	KUNIT_EXPECT_EQ(test, info().unknown, 1);
+}
+
+/* A flush that was out is no excuse for what was lost before it. */
+static void a_replayed_flush_hides_no_loss(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, open_with(IOTARGET_POLICY_REPLAY), 0);
+	forward(0, REQ_OP_WRITE);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
+	s->fd[0].hold = true;
+	iotarget_forward_bio(s->target,
+			     fakedisk_upper_make(&s->upper[1], &s->fd[0], 0,
+						 REQ_OP_WRITE | REQ_PREFLUSH,
+						 &s->order), 0);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[1].ended, 0);
+	pull(test);
+	replug(test);
+	KUNIT_EXPECT_EQ(test, s->upper[1].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, info().lost, SZ_4K);
+}
+
+static void purge_fails_them_unknown(struct kunit *test)
+{
+	send_all(2, REQ_OP_READ);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->order, 0);
+	KUNIT_EXPECT_EQ(test, iotarget_purge(s->target, IOTARGET_PURGE_AND_WAIT,
+					     FAKE_LONG_MS, NULL), 0);
+	KUNIT_EXPECT_EQ(test, s->order, 2);
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, info().unknown, 2);
+	/* Nobody would come for it. */
+	s->fd[0].hold = false;
+	KUNIT_EXPECT_EQ(test, info().pended, 0);
+}
+
+static void close_waits_for_nobody(struct kunit *test)
+{
+	send_all(2, REQ_OP_READ);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, iotarget_close(s->target, FAKE_LONG_MS, NULL), 0);
+	KUNIT_EXPECT_EQ(test, s->order, 2);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+}
+
+/* Not back in time. */
+static void given_up(struct kunit *test)
+{
+	send_all(1, REQ_OP_READ);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	pull(test);
+	forward(1, REQ_OP_READ);
+	mutex_lock(&iotarget_lowers_lock);
+	s->target->removal.until = jiffies;
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_away_arrived();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->order) == 2));
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_OFFLINE);
+	KUNIT_EXPECT_EQ(test, info().unknown, 1);
+}
+
+/* Past the state, and of the owner's own: told at once. */
+static void others_are_told_at_once(struct kunit *test)
+{
+	s->fd[0].hold = true;
+	iotarget_forward_bio(s->target,
+			     fakedisk_upper_io(&s->upper[0], &s->fd[0],
+					       SECTOR(0), REQ_OP_READ, &s->order,
+					       s->page),
+			     IOTARGET_SEND_IGNORE_STATE);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
+	/* But what comes then is held. */
+	forward(1, REQ_OP_READ);
+	KUNIT_EXPECT_EQ(test, info().pended, 1);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
+}
+
+/* Without the policy nothing of it happens. */
+static void only_with_the_policy(struct kunit *test)
+{
+	const struct iotarget_policy none = { };
+
+	KUNIT_ASSERT_EQ(test, iotarget_close(s->target, FAKE_LONG_MS, NULL), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_set_policy(s->target, &none), 0);
+	KUNIT_ASSERT_EQ(test, fakedisk_open(s->target, &s->fd[0]), 0);
+	send_all(1, REQ_OP_READ);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target), IOTARGET_STARTED);
+}
+
+static struct kunit_case suspect_cases[] = {
+	KUNIT_CASE(still_there),
+	KUNIT_CASE(then_it_is_believed),
+	KUNIT_CASE(an_answer_is_an_answer),
+	KUNIT_CASE(stopped_stays_stopped),
+	KUNIT_CASE(started_while_in_doubt),
+	KUNIT_CASE(reads_are_sent_again),
+	KUNIT_CASE(the_rest_comes_back_late),
+	KUNIT_CASE(writes_are_replayed_in_order),
+	KUNIT_CASE(a_replayed_flush_hides_no_loss),
+	KUNIT_CASE(purge_fails_them_unknown),
+	KUNIT_CASE(close_waits_for_nobody),
+	KUNIT_CASE(given_up),
+	KUNIT_CASE(others_are_told_at_once),
+	KUNIT_CASE(only_with_the_policy),
+	{}
+};
+
+static struct kunit_suite suspect_suite = {
+	.name		= "iotarget_suspect",
+	.init		= suspects_init,
+	.exit		= suspects_exit,
+	.test_cases	= suspect_cases,
+};
+
+kunit_test_suite(suspect_suite);
