@@ -36,6 +36,7 @@
 #define POLL_MS		200
 
 #define HOLD_MS		30000
+#define SWAP_MS		5000		/* of which memory that is short waits */
 #define HOLD_BYTES	(64ULL << 20)
 
 static void poll(struct work_struct *work);
@@ -60,6 +61,9 @@ static void poll(struct work_struct *work)
 			iotarget_removal_give_up(r);
 		else
 			iotarget_removal_kick(r, &r->back);
+		if (time_after_eq(jiffies, r->swap_until) &&
+		    !READ_ONCE(iotarget_removal_target(r)->gate.no_swap))
+			iotarget_removal_kick(r, &r->lost);
 	}
 	mutex_unlock(&iotarget_lowers_lock);
 	if (any)
@@ -112,6 +116,7 @@ bool iotarget_away_begin(struct iotarget_removal *r)
 	iotarget_removal_kick(r, &r->lost);
 	r->seen = iotarget_watch_arrivals();
 	r->until = jiffies + iotarget_jiffies(target->policy.hold_ms);
+	r->swap_until = jiffies + iotarget_jiffies(SWAP_MS);
 	iotarget_warn(target, "its device is gone: I/O is held for it, for up to %u ms\n",
 		      target->policy.hold_ms);
 	queue_delayed_work(iotarget_fast_wq, &poll_work,

@@ -220,6 +220,10 @@ static enum iotarget_enter enter_slow_bio(struct iotarget *target,
 
 	spin_lock_irqsave(&gate->lock, flags);
 	ret = judge(gate, uflags, iotarget_gate_bio_bytes(bio), error);
+	if (ret == IOTARGET_HELD && gate->no_swap && bio->bi_opf & REQ_SWAP) {
+		*error = -ENOBUFS;
+		ret = IOTARGET_REFUSED;
+	}
 	if (ret == IOTARGET_HELD) {
 		pend_bio(target, bio);
 		pended_for_worker(gate);

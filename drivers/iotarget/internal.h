@@ -141,6 +141,7 @@ enum iotarget_doubt {
  * @decided: when the device is taken to be there after all, in jiffies    (L)
  * @suspects: clones that failed and are kept, by when they were sent      (L)
  * @nr_suspects: so many                                                   (L)
+ * @no_swap: and for so long that what is swapped out does not wait for it (L)
  * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
@@ -170,6 +171,7 @@ struct iotarget_gate {
 	unsigned long		decided;
 	struct bio_list		suspects;
 	unsigned int		nr_suspects;
+	bool			no_swap;
 	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
@@ -199,6 +201,7 @@ struct platform_device;
  * @holding: the device is gone, and waited for                            (I)
  * @given_up: it was, for as long as the policy says                       (I)
  * @until: when that ends, in jiffies                                      (I)
+ * @swap_until: when it ends for swap                                      (I)
  * @seen: disks that had arrived when it went                              (I)
  * @refused: disks that were compared, and are others                      (W)
  * @nr_refused: so many so far                                             (W)
@@ -226,6 +229,7 @@ struct iotarget_removal {
 	bool			holding;
 	bool			given_up;
 	unsigned long		until;
+	unsigned long		swap_until;
 	u64			seen;
 	u64			refused[32];
 	unsigned int		nr_refused;
@@ -554,6 +558,7 @@ int iotarget_control_event(struct iotarget *target, enum iotarget_event event,
 			   struct iotarget_change *change);
 void iotarget_gate_given_up(struct iotarget_gate *gate);
 bool iotarget_gate_lost(struct iotarget *target, u64 inst);
+void iotarget_gate_no_swap(struct iotarget *target);
 int iotarget_gate_returned(struct iotarget *target, struct iotarget_inst *fresh,
 			   u64 lost);
 u64 iotarget_gate_changes(struct iotarget_gate *gate);
@@ -634,6 +639,8 @@ bool iotarget_suspect_keep(struct iotarget_forward *fwd);
 void iotarget_suspect_take(struct iotarget_gate *gate, struct bio_list *failing);
 void iotarget_suspect_requeue(struct iotarget_gate *gate,
 			      struct bio_list *failing);
+void iotarget_suspect_take_swap(struct iotarget_gate *gate,
+				struct bio_list *failing);
 void iotarget_suspect_fail(struct iotarget *target, struct bio_list *failing);
 void iotarget_suspect_begin(struct iotarget_inst *inst);
 unsigned long iotarget_suspect_decide(struct iotarget_inst *inst);

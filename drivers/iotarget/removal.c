@@ -254,17 +254,25 @@ static void lost_work(struct work_struct *work)
 	struct iotarget_removal *r = container_of(work, struct iotarget_removal,
 						  lost);
 	struct iotarget *target = iotarget_removal_target(r);
+	bool no_swap = false;
 	u64 inst = 0;
 
 	mutex_lock(&iotarget_lowers_lock);
-	if (!list_empty(&r->node) && r->level > IOTARGET_REMOVAL_ORDERLY &&
-	    !r->holding)
+	if (list_empty(&r->node) || r->level <= IOTARGET_REMOVAL_ORDERLY)
+		goto unlock;
+	if (!r->holding)
 		inst = r->inst;
-	mutex_unlock(&iotarget_lowers_lock);
-	if (inst)
-		do_lost(target, inst);
 	else
+		no_swap = time_after_eq(jiffies, r->swap_until);
+unlock:
+	mutex_unlock(&iotarget_lowers_lock);
+	if (inst) {
+		do_lost(target, inst);
+	} else {
 		iotarget_suspect_settle(target);
+		if (no_swap)
+			iotarget_gate_no_swap(target);
+	}
 	iotarget_gate_unpin(target);
 }
 

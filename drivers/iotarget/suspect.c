@@ -293,6 +293,43 @@ unsigned long iotarget_suspect_decide(struct iotarget_inst *inst)
 	return 0;
 }
 
+/* Those that may not wait any longer. */
+static void take_some(struct iotarget *target, struct bio_list *failing,
+		      bool (*stays)(const struct iotarget *target,
+				    const struct bio *upper))
+{
+	struct iotarget_gate *gate = &target->gate;
+	struct bio_list rest = gate->suspects;
+	struct bio *clone;
+
+	lockdep_assert_held(&gate->lock);
+	bio_list_init(&gate->suspects);
+	while ((clone = bio_list_pop(&rest))) {
+		if (stays(target, to_forward(clone)->upper))
+			bio_list_add(&gate->suspects, clone);
+		else
+			take_to_fail(gate, let_go(gate, clone), failing);
+	}
+}
+
+static bool is_no_swap(const struct iotarget *target, const struct bio *upper)
+{
+	return !(upper->bi_opf & REQ_SWAP);
+}
+
+/**
+ * iotarget_suspect_take_swap - what is swapped out has to fail
+ * @gate: the gate
+ * @failing: gets it, for iotarget_suspect_fail()
+ *
+ * Context: any, with gate->lock.
+ */
+void iotarget_suspect_take_swap(struct iotarget_gate *gate,
+				struct bio_list *failing)
+{
+	take_some(gate_to_target(gate), failing, is_no_swap);
+}
+
 /**
  * iotarget_suspect_settle - the device is gone: what can't be sent again fails
  * @target: the target
@@ -302,18 +339,11 @@ unsigned long iotarget_suspect_decide(struct iotarget_inst *inst)
 void iotarget_suspect_settle(struct iotarget *target)
 {
 	struct iotarget_gate *gate = &target->gate;
-	struct bio_list failing = BIO_EMPTY_LIST, rest = BIO_EMPTY_LIST;
-	struct bio *clone;
+	struct bio_list failing = BIO_EMPTY_LIST;
 
 	spin_lock_irq(&gate->lock);
 	if (gate->doubt == IOTARGET_IS_GONE)
-		swap(rest, gate->suspects);
-	while ((clone = bio_list_pop(&rest))) {
-		if (sent_again(target, to_forward(clone)->upper))
-			bio_list_add(&gate->suspects, clone);
-		else
-			take_to_fail(gate, let_go(gate, clone), &failing);
-	}
+		take_some(target, &failing, sent_again);
 	spin_unlock_irq(&gate->lock);
 	iotarget_suspect_fail(target, &failing);
 }

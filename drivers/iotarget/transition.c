@@ -43,6 +43,7 @@ static void set_mark(struct iotarget_gate *gate, struct iotarget_inst *inst)
 static void not_lost(struct iotarget_gate *gate)
 {
 	gate->lost = false;
+	gate->no_swap = false;
 	WRITE_ONCE(gate->doubt, IOTARGET_IS_FINE);
 }
 
@@ -305,6 +306,58 @@ bool iotarget_gate_lost(struct iotarget *target, u64 inst)
 	if (lost)
 		gate_event(target, IOTARGET_EV_LOST, NULL, 0, &by, NULL);
 	return lost;
+}
+
+/* Out of one of the lists that the FIFO is made of. */
+static void take_swap(struct iotarget_gate *gate, struct bio_list *from,
+		      struct bio_list *failing)
+{
+	struct bio_list rest = BIO_EMPTY_LIST;
+	struct bio *bio;
+
+	lockdep_assert_held(&gate->lock);
+	while ((bio = bio_list_pop(from))) {
+		if (!(bio->bi_opf & REQ_SWAP)) {
+			bio_list_add(&rest, bio);
+			continue;
+		}
+		bio_list_add(failing, bio);
+		gate->nr_pended--;
+		gate->nr_failing++;
+		gate->held_bytes -= iotarget_gate_bio_bytes(bio);
+	}
+	*from = rest;
+}
+
+/**
+ * iotarget_gate_no_swap - memory that is to be freed does not wait any longer
+ * @target: the target, whose device is gone
+ *
+ * What is swapped out to it fails, and so does what comes.
+ *
+ * Context: any, without locks.
+ */
+void iotarget_gate_no_swap(struct iotarget *target)
+{
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_failing failing = {
+		.suspects = BIO_EMPTY_LIST,
+		.bios = BIO_EMPTY_LIST,
+		.units = LIST_HEAD_INIT(failing.units),
+	};
+	struct iotarget_unit *unit;
+	unsigned long flags;
+
+	spin_lock_irqsave(&gate->lock, flags);
+	if (gate->lost) {
+		gate->no_swap = true;
+		iotarget_suspect_take_swap(gate, &failing.suspects);
+		take_swap(gate, &gate->bios, &failing.bios);
+		list_for_each_entry(unit, &gate->pended, node)
+			take_swap(gate, &unit->bios, &failing.bios);
+	}
+	spin_unlock_irqrestore(&gate->lock, flags);
+	fail_pended(target, &failing);
 }
 
 /**

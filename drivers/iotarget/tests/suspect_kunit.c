@@ -370,6 +370,37 @@ static void given_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info().unknown, 1);
 }
 
+/* Who waits for memory that is swapped out waits for a short time. */
+static void swap_does_not_wait(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, open_with(IOTARGET_POLICY_REPLAY), 0);
+	send_all(1, REQ_OP_WRITE | REQ_SWAP);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	pull(test);
+	forward(1, REQ_OP_WRITE | REQ_SWAP);
+	forward(2, REQ_OP_WRITE);
+	KUNIT_EXPECT_EQ(test, s->order, 0);
+	mutex_lock(&iotarget_lowers_lock);
+	s->target->removal.swap_until = jiffies;
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_away_arrived();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[1].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_OFFLINE);
+	KUNIT_EXPECT_EQ(test, s->order, 2);
+	forward(3, REQ_OP_WRITE | REQ_SWAP);
+	KUNIT_EXPECT_EQ(test, s->upper[3].ended, 1);
+	KUNIT_EXPECT_EQ(test, s->upper[3].status, BLK_STS_OFFLINE);
+	KUNIT_EXPECT_EQ(test, info().pended, 1);
+	replug(test);
+	KUNIT_EXPECT_EQ(test, s->upper[2].status, BLK_STS_OK);
+	/* And with the device that is back it is as it was. */
+	KUNIT_ASSERT_EQ(test, iotarget_stop(s->target, IOTARGET_LEAVE_SENT_PENDING,
+					    0, NULL), 0);
+	forward(4, REQ_OP_WRITE | REQ_SWAP);
+	KUNIT_EXPECT_EQ(test, s->upper[4].ended, 0);
+}
+
 /* Past the state, and of the owner's own: told at once. */
 static void others_are_told_at_once(struct kunit *test)
 {
@@ -414,6 +445,7 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(purge_fails_them_unknown),
 	KUNIT_CASE(close_waits_for_nobody),
 	KUNIT_CASE(given_up),
+	KUNIT_CASE(swap_does_not_wait),
 	KUNIT_CASE(others_are_told_at_once),
 	KUNIT_CASE(only_with_the_policy),
 	{}
