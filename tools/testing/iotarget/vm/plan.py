@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """In which order environments are run, and which of them side by side.
 
-The fast ones come first, one after the other: they find most mistakes in a minute or
-two. If one of them is red, the rest is not run. Then there are two lanes. In one run
+The fast ones come first, side by side: they find most mistakes in a minute or two. If one
+of them is red, the rest is not run. Then there are two lanes. In one run
 the environments that look closely at the time; in the other, which gives way to it,
 those that are patient, with the building of their kernels. When the first lane is
 through it takes over some of the second.
@@ -47,15 +47,21 @@ class Plan:
         return [row for name in self.order for row in self.rows[name]]
 
     def _run_fast(self):
-        for number, name in enumerate(self.fast, 1):
-            self._lane([name])
-            if not self.keep_going and any(row.red for row in self.rows[name]):
-                for other in self.fast[number:] + self.punctual + self.patient:
-                    row = Row(other)
-                    row.fail("not run", f"{name} is red (see --keep-going)")
-                    self.rows[other] = [row]
-                return False
-        return True
+        lanes = [threading.Thread(target=self._lane, args=([name],), name=name, daemon=True)
+                 for name in self.fast]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        red = [name for name in self.fast if any(row.red for row in self.rows[name])]
+        if self.keep_going or not red:
+            return True
+        for other in self.punctual + self.patient:
+            row = Row(other)
+            row.fail("not run", f"{' and '.join(red)} {'are' if red[1:] else 'is'} red "
+                     "(see --keep-going)")
+            self.rows[other] = [row]
+        return False
 
     def _lane(self, names):
         for name in names:
