@@ -8,10 +8,14 @@
 
 #include "internal.h"
 
-/* Count what is about to leave for the device; in which slot? */
+/*
+ * Count what is about to leave for the device; in which slot?  By the remainder, here
+ * and on the way back, the compiler knows that there is such a slot, where the kernel
+ * has it check the bounds of arrays.
+ */
 static __always_inline u8 iotarget_gate_count(struct iotarget_inst *inst)
 {
-	const u8 epoch = READ_ONCE(inst->epoch);
+	const u8 epoch = READ_ONCE(inst->epoch) % IOTARGET_NR_EPOCHS;
 
 	this_cpu_inc(inst->counts->out[epoch]);
 	return epoch;
@@ -85,7 +89,7 @@ iotarget_gate_leave_inline(struct iotarget_inst *inst, unsigned int epoch,
 	unsigned long __percpu *count;
 
 	iotarget_hook(IOTARGET_HOOK_GATE_LEAVE, inst);
-	this_cpu_dec(inst->counts->out[epoch]);
+	this_cpu_dec(inst->counts->out[epoch % IOTARGET_NR_EPOCHS]);
 	if (unlikely(flags & IOTARGET_UNIT_IGNORE)) {
 		iotarget_inst_unhold(inst);
 		return;
