@@ -2,7 +2,7 @@
 /*
  * What is done for a target whose owner has no callback for it, as in KMDF, and may
  * be called by one that has: to agree to a removal, and to come back when it was
- * canceled.
+ * canceled.  And, beyond KMDF: to agree with the device open, and wait for it to be back.
  *
  * Context: process; sleeps.
  */
@@ -109,11 +109,99 @@ int iotarget_query_remove_default(struct iotarget *target,
 }
 EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
 
+/* From here on nothing is sent to the device. */
+static int agree_and_hold(struct iotarget *target, u64 number,
+			  unsigned long deadline)
+{
+	struct iotarget_inst *inst = hold_inst(target, number);
+	int ret;
+
+	if (!inst)
+		return 0;		/* it is closed already */
+	ret = iotarget_gate_agreed(target, number, true);
+	if (ret)
+		goto put_inst;
+	ret = settle(target, inst, deadline);
+	if (READ_ONCE(inst->detached))
+		ret = 0;
+	else if (ret)
+		iotarget_gate_agreed(target, number, false);
+put_inst:
+	iotarget_inst_put(inst);
+	return ret == -ECANCELED ? -EBUSY : ret;
+}
+
+/**
+ * iotarget_query_remove_hold - agree, with the device open, and hold what comes
+ * @target: the target, with %IOTARGET_POLICY_HOLD
+ * @query: as &iotarget_ops.query_remove got it
+ *
+ * Stops the target, waits for what is sent, and flushes; then what comes is held,
+ * also if the target is started, until it is known what becomes of the device.  If it goes,
+ * it is waited for as the policy says, with nothing at risk.  If it stays,
+ * iotarget_remove_canceled_default() lets go on what is held.  If this fails or takes
+ * too long the target is as before.
+ *
+ * To be used for every removal that is no dry run, or for none: a target that is closed for
+ * one does not wait for its device.
+ *
+ * Extension.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.query_remove.
+ * Return: 0: it may go; -ETIMEDOUT: something is still out; -EBUSY: it can't be waited
+ * for, or is gone; the errors of iotarget_flush().
+ */
+int iotarget_query_remove_hold(struct iotarget *target,
+			       const struct iotarget_query *query)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool can_hold;
+	u64 inst;
+
+	mutex_lock(&iotarget_lowers_lock);
+	can_hold = target->policy.flags & IOTARGET_POLICY_HOLD && !r->by_file;
+	inst = r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	if (!can_hold)
+		return -EBUSY;
+	if (query->dry_run)
+		return 0;
+	return agree_and_hold(target, inst,
+			      jiffies + msecs_to_jiffies(query->timeout_ms));
+}
+EXPORT_SYMBOL_GPL(iotarget_query_remove_hold);
+
+/**
+ * iotarget_query_is_moot - does the answer to a query not matter any more?
+ * @target: the target
+ *
+ * For an owner who waits for something before it answers: whoever removes the device
+ * waits for those whose callback runs.
+ *
+ * Extension.
+ *
+ * Context: process; sleeps.  For &iotarget_ops.query_remove, of a query that is not
+ * forced.
+ * Return: true if the device is going, asked or not, or the target was closed.
+ */
+bool iotarget_query_is_moot(struct iotarget *target)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool moot;
+
+	mutex_lock(&iotarget_lowers_lock);
+	moot = list_empty(&r->node) || r->level != IOTARGET_REMOVAL_NONE;
+	mutex_unlock(&iotarget_lowers_lock);
+	return moot;
+}
+EXPORT_SYMBOL_GPL(iotarget_query_is_moot);
+
 /**
  * iotarget_remove_canceled_default - come back as a target without a callback does
  * @target: the target
  *
- * Opens it again, as it was opened, if it is closed for query-remove.
+ * Opens it again, as it was opened, if it is closed for query-remove.  After
+ * iotarget_query_remove_hold() it is started, unless somebody has stopped it.
  *
  * KMDF: what the framework does where EvtIoTargetRemoveCanceled is missing.
  *
@@ -126,8 +214,14 @@ int iotarget_remove_canceled_default(struct iotarget *target)
 	const unsigned long until = jiffies + msecs_to_jiffies(REOPEN_MS);
 	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT };
 	bool by_file;
+	u64 inst;
 	int ret;
 
+	mutex_lock(&iotarget_lowers_lock);
+	inst = r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	/* Refused to those who have not agreed by it. */
+	iotarget_gate_agreed(target, inst, false);
 	if (iotarget_get_state(target) != IOTARGET_CLOSED_FOR_QUERY_REMOVE)
 		return 0;
 	mutex_lock(&iotarget_lowers_lock);

@@ -167,7 +167,7 @@ static enum iotarget_enter judge(struct iotarget_gate *gate, unsigned int flags,
 		return IOTARGET_REFUSED;
 	}
 	/* Memory that waits for a device which may never be back has a limit. */
-	if (gate->word == IOTARGET_W_AWAY &&
+	if (gate->word == IOTARGET_W_AWAY && gate->lost &&
 	    gate->held_bytes + bytes >
 	    gate_to_target(gate)->policy.hold_bytes) {
 		*error = -ENOBUFS;

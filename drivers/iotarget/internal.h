@@ -142,6 +142,7 @@ enum iotarget_doubt {
  * @suspects: clones that failed and are kept, by when they were sent      (L)
  * @nr_suspects: so many                                                   (L)
  * @no_swap: and for so long that what is swapped out does not wait for it (L)
+ * @agreed: it may go, and nothing is sent to it; never with @lost         (L)
  * @insts: instances that are attached or not finished                     (L)
  * @nr_insts: instances and opens that are not finished                    (L)
  * @nr_failing: units taken off the FIFO whose callback has not returned   (L)
@@ -172,6 +173,7 @@ struct iotarget_gate {
 	struct bio_list		suspects;
 	unsigned int		nr_suspects;
 	bool			no_swap;
+	bool			agreed;
 	struct list_head	insts;
 	unsigned int		nr_insts;
 	u64			nr_failing;
@@ -561,6 +563,7 @@ bool iotarget_gate_lost(struct iotarget *target, u64 inst);
 void iotarget_gate_no_swap(struct iotarget *target);
 int iotarget_gate_returned(struct iotarget *target, struct iotarget_inst *fresh,
 			   u64 lost);
+int iotarget_gate_agreed(struct iotarget *target, u64 inst, bool agreed);
 u64 iotarget_gate_changes(struct iotarget_gate *gate);
 int iotarget_gate_wait(struct iotarget *target, struct iotarget_change *change,
 		       unsigned int timeout_ms,
@@ -719,6 +722,13 @@ void iotarget_lower_tell(struct gendisk *disk, struct block_device *bdev,
 void iotarget_lower_identify(struct block_device *bdev,
 			     struct iotarget_identity *id);
 
+/* The device may go: it is closed, or nothing is sent to it any more. */
+static inline bool iotarget_is_ready(struct iotarget *target)
+{
+	return !iotarget_word_open(READ_ONCE(target->gate.word)) ||
+	       READ_ONCE(target->gate.agreed);
+}
+
 /* watch.c */
 enum iotarget_removal_level
 iotarget_watch_level(struct iotarget_watch *watch);
@@ -772,7 +782,7 @@ void iotarget_removal_exit_module(void);
  * @inst: the number of the opening
  * @name: its name
  * @devt: what it uses
- * @open: it has the device open
+ * @open: it has the device open, and may send to it
  * @upper: the disk that stands on it, or NULL; only to be compared
  */
 struct iotarget_told {
@@ -789,6 +799,7 @@ bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
 bool iotarget_removal_ask(struct iotarget_ask *ask);
 void iotarget_removal_withdraw(struct iotarget_ask *ask);
 bool iotarget_removal_cancel(struct iotarget_ask *ask);
+bool iotarget_removal_stands(struct iotarget_ask *ask);
 
 /**
  * struct iotarget_ask - a question to a target, and its answer

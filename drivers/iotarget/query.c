@@ -431,19 +431,22 @@ static void await_answers(struct iotarget_consent *c)
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
-/* Those who agreed get their devices back, the lowest first. */
-static void cancel_all(struct iotarget_consent *c)
+/*
+ * Those who agreed get their devices back, the lowest first.  When the device has gone,
+ * those whose disk is there all the same: it stands on a target that waits.
+ */
+static void cancel(struct iotarget_consent *c, bool gone)
 {
 	const unsigned int last = deepest(c);
 	struct iotarget_ask *ask;
 	unsigned int depth;
 
-	await_answers(c);
-	for (depth = 0; depth <= last; depth++) {
+	for (depth = gone; depth <= last; depth++) {
 		mutex_lock(&iotarget_lowers_lock);
 		list_for_each_entry(ask, &c->asks, node) {
 			if (ask->depth != depth ||
-			    ask->state != IOTARGET_ASK_AGREED || ask->dry_run)
+			    ask->state != IOTARGET_ASK_AGREED || ask->dry_run ||
+			    (gone && !iotarget_removal_stands(ask)))
 				continue;
 			ask->state = IOTARGET_ASK_CANCELING;
 			kref_get(&c->refs);
@@ -509,7 +512,8 @@ static void query_over(struct iotarget_consent *c)
 	struct scope *s;
 
 	if (c->result != 0)
-		cancel_all(c);
+		await_answers(c);
+	cancel(c, c->result == 0);
 	iotarget_claims_drop(c);
 	leave(c);
 	/* What is left of the question must not keep what has gone. */

@@ -42,6 +42,7 @@ enum {
 };
 
 #define RETRY_MS	100	/* for a module that is being loaded */
+#define LAPSE_MS	1000	/* to look whether a device has stayed after all */
 
 LIST_HEAD(iotarget_told);
 static DECLARE_WAIT_QUEUE_HEAD(told_waitq);
@@ -49,6 +50,8 @@ static struct workqueue_struct *removal_wq, *lost_wq;
 
 static void retry(struct work_struct *work);
 static DECLARE_DELAYED_WORK(retry_work, retry);
+static void lapse(struct work_struct *work);
+static DECLARE_DELAYED_WORK(lapse_work, lapse);
 
 /**
  * iotarget_removal_kick - queue one of a target's works
@@ -161,7 +164,8 @@ static void raise_level(struct iotarget_removal *r,
 	r->level = level;
 	if (level == IOTARGET_REMOVAL_ORDERLY) {
 		/* Who has agreed, or closed it otherwise, is ready. */
-		if (r->watch && (!r->opened || is_open(iotarget_removal_target(r))))
+		if (r->watch && (!r->opened ||
+				 !iotarget_is_ready(iotarget_removal_target(r))))
 			todo(r, TODO_NOTICE);
 		return;
 	}
@@ -217,11 +221,36 @@ static int ask(struct iotarget *target, const struct iotarget_query *query)
 	if (!target->ops->query_remove)
 		return iotarget_query_remove_default(target, query);
 	ret = target->ops->query_remove(target, query);
-	if (!ret && !query->dry_run && is_open(target)) {
+	/* A yes is closed, or holds what comes by iotarget_query_remove_hold(). */
+	if (!ret && !query->dry_run && !iotarget_is_ready(target)) {
 		iotarget_warn(target, "agreed to a removal and kept the device open\n");
 		return -EBUSY;
 	}
 	return ret;
+}
+
+/*
+ * Those who hold for a device that goes unasked: if it stays, by a driver that came back,
+ * nobody else tells them.
+ */
+static void lapse(struct work_struct *work)
+{
+	struct iotarget_removal *r;
+	bool any = false;
+
+	mutex_lock(&iotarget_lowers_lock);
+	list_for_each_entry(r, &iotarget_told, node) {
+		if (r->level != IOTARGET_REMOVAL_ORDERLY ||
+		    !READ_ONCE(iotarget_removal_target(r)->gate.agreed))
+			continue;
+		/* Tells all of them, if it has stayed. */
+		iotarget_watch_level(r->watch);
+		any |= r->level == IOTARGET_REMOVAL_ORDERLY;
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	if (any)
+		queue_delayed_work(iotarget_fast_wq, &lapse_work,
+				   iotarget_jiffies(LAPSE_MS));
 }
 
 static void do_notice(struct iotarget *target, struct iotarget_watch *watch)
@@ -233,11 +262,14 @@ static void do_notice(struct iotarget *target, struct iotarget_watch *watch)
 	};
 
 	/* Nobody hears the answer; and who has agreed meanwhile need not be told. */
-	if (!is_open(target))
+	if (iotarget_is_ready(target))
 		return;
 	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_QUERY, &query,
 			      0);
 	ask(target, &query);
+	if (READ_ONCE(target->gate.agreed))
+		queue_delayed_work(iotarget_fast_wq, &lapse_work,
+				   iotarget_jiffies(LAPSE_MS));
 }
 
 static void do_lost(struct iotarget *target, u64 inst)
@@ -676,7 +708,7 @@ bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
 		strscpy(t->name, found->name, sizeof(t->name));
 		t->inst = found->removal.inst;
 		t->devt = found->removal.devt;
-		t->open = is_open(found);
+		t->open = !iotarget_is_ready(found);
 		t->upper = found->upper;
 	}
 	mutex_unlock(&iotarget_lowers_lock);
@@ -753,6 +785,31 @@ bool iotarget_removal_cancel(struct iotarget_ask *ask)
 }
 
 /**
+ * iotarget_removal_stands - is the device of a target still there, on one that holds?
+ * @ask: the question that the target agreed to
+ *
+ * The device below has gone, and with it the disks that stand on targets which were
+ * closed for it; not so those on targets that wait for it.
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: true if so.
+ */
+bool iotarget_removal_stands(struct iotarget_ask *ask)
+{
+	struct iotarget_removal *above = find(ask), *r;
+	struct iotarget *target;
+
+	if (!above)
+		return false;
+	list_for_each_entry(r, &iotarget_told, node) {
+		target = iotarget_removal_target(r);
+		if (target->upper == above->disk)
+			return r->holding || READ_ONCE(target->gate.agreed);
+	}
+	return false;
+}
+
+/**
  * iotarget_set_upper - which disk stands on a target
  * @target: the target
  * @disk: the disk, or NULL for none any more
@@ -780,6 +837,7 @@ EXPORT_SYMBOL_GPL(iotarget_set_upper);
 void iotarget_removal_lapsed(const struct gendisk *disk)
 {
 	struct iotarget_removal *r;
+	struct iotarget *target;
 
 	lockdep_assert_held(&iotarget_lowers_lock);
 	iotarget_lower_lapsed(disk);
@@ -787,7 +845,9 @@ void iotarget_removal_lapsed(const struct gendisk *disk)
 		if (r->disk != disk || r->level != IOTARGET_REMOVAL_ORDERLY)
 			continue;
 		r->level = IOTARGET_REMOVAL_NONE;
-		if (READ_ONCE(iotarget_removal_target(r)->gate.word) == IOTARGET_W_CFQR)
+		target = iotarget_removal_target(r);
+		if (READ_ONCE(target->gate.word) == IOTARGET_W_CFQR ||
+		    READ_ONCE(target->gate.agreed))
 			todo(r, TODO_CANCELED);
 	}
 }
@@ -829,6 +889,7 @@ void iotarget_removal_exit_module(void)
 {
 	iotarget_away_exit();
 	cancel_delayed_work_sync(&retry_work);
+	cancel_delayed_work_sync(&lapse_work);
 	destroy_workqueue(removal_wq);
 	destroy_workqueue(lost_wq);
 }

@@ -74,14 +74,26 @@
 	NO_AS(LOST, _same, ECANCELED, 'x', "it has no device to lose"), \
 	NO_AS(RETURNED, _same, ECANCELED, 'x', \
 	      "the device is not waited for: it is closed again"), \
-	NOT_AWAY(_same)
+	NOT_AWAY(_same), \
+	NO_AS(AGREED, _same, ECANCELED, 'x', "it has no device that could go"), \
+	NOT_AGREED(_same)
 
+#define NOT_AGREED(_same) \
+	NO_AS(STAYS, _same, ECANCELED, 'x', "nobody has agreed that it goes")
+
+/* Who was stopped or purged before stays so. */
 #define BACK_IN(_same) \
 	DO_AS(RETURNED, _same, IOTARGET_ACT_ATTACH, 'x', \
-	      "the returned device stands in for the lost one")
+	      "the returned device stands in for the lost one"), \
+	DO_AS(AGREED, _same, 0, 'x', "a start has to wait for the device"), \
+	DO_AS(STAYS, _same, 0, 'x', "a start has nothing to wait for")
 
 #define LOSES \
 	DO_AS(LOST, AWAY, IOTARGET_ACT_SHUT, 'x', "the device may come back")
+
+#define AGREES \
+	DO_AS(AGREED, AWAY, IOTARGET_ACT_SHUT, 'x', \
+	      "the device may go, and may come back")
 
 #define STOPS \
 	DO(STOP_CANCEL, STOPPED, STOP_CANCEL), \
@@ -136,6 +148,8 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		NO_AS(RETURNED, DRAINING, ECANCELED, 'x',
 		      "the device is not waited for: it is closed again"),
 		NOT_AWAY(DRAINING),
+		AGREES,
+		NOT_AGREED(DRAINING),
 	},
 	[IOTARGET_W_STARTED] = {
 		NO(OPEN, STARTED, EBUSY),
@@ -149,6 +163,8 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		NO_AS(RETURNED, STARTED, ECANCELED, 'x',
 		      "the device is not waited for: it is closed again"),
 		NOT_AWAY(STARTED),
+		AGREES,
+		NOT_AGREED(STARTED),
 	},
 	[IOTARGET_W_STOPPED] = {
 		NO(OPEN, STOPPED, EBUSY),
@@ -176,7 +192,7 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		NO(OPEN, AWAY, EBUSY),
 		LATE_OPEN(AWAY),
 		LATE_DRAIN(AWAY),
-		DO_AS(START, AWAY, 0, 'x', "it starts when its device is back"),
+		DO_AS(START, AWAY, 0, 'x', "it starts when its device is back, or stays"),
 		STOPS,
 		LEAVE_OPEN_STATE,
 		DO_AS(LOST, AWAY, 0, 'x', "it is away already"),
@@ -185,6 +201,10 @@ rules[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		      "the returned device stands in for the lost one"),
 		DO_AS(ALIVE, DRAINING, IOTARGET_ACT_DRAIN, 'x',
 		      "the device failed and is still there"),
+		NO_AS(AGREED, AWAY, ECANCELED, 'x',
+		      "it is gone, or all have agreed that it goes"),
+		DO_AS(STAYS, DRAINING, IOTARGET_ACT_DRAIN, 'x',
+		      "only if all had agreed that it goes"),
 	},
 	[IOTARGET_W_CFQR] = {
 		DO(OPEN, OPENING, 0),
@@ -332,6 +352,8 @@ const char *iotarget_event_name(enum iotarget_event event)
 		[IOTARGET_EV_LOST]		= "lost",
 		[IOTARGET_EV_RETURNED]		= "returned",
 		[IOTARGET_EV_ALIVE]		= "alive",
+		[IOTARGET_EV_AGREED]		= "agreed",
+		[IOTARGET_EV_STAYS]		= "stays",
 	};
 
 	return names[event];

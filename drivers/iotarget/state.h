@@ -22,7 +22,7 @@ enum iotarget_word {
 	IOTARGET_W_STARTED,
 	IOTARGET_W_STOPPED,
 	IOTARGET_W_PURGED,
-	IOTARGET_W_AWAY,	/* held until its device is back, as if stopped */
+	IOTARGET_W_AWAY,	/* held until its device is back, or stays, as if stopped */
 	IOTARGET_W_CFQR,	/* closed for query-remove */
 	IOTARGET_W_DELETED,
 	IOTARGET_NR_WORDS,
@@ -45,6 +45,8 @@ enum iotarget_event {
 	IOTARGET_EV_LOST,		/* its device is gone, and waited for */
 	IOTARGET_EV_RETURNED,		/* it is back, as another instance */
 	IOTARGET_EV_ALIVE,		/* it was not gone, it only seemed so */
+	IOTARGET_EV_AGREED,		/* its device may go; what comes is held */
+	IOTARGET_EV_STAYS,		/* it does not go after all */
 	IOTARGET_NR_EVENTS,
 };
 

@@ -227,7 +227,7 @@ void iotarget_suspect_begin(struct iotarget_inst *inst)
 	spin_lock_irqsave(&gate->lock, flags);
 	begun = rcu_access_pointer(gate->inst) == inst &&
 		iotarget_word_accepts(gate->word) &&
-		gate->doubt == IOTARGET_IS_FINE && !gate->lost &&
+		gate->doubt == IOTARGET_IS_FINE && !gate->lost && !gate->agreed &&
 		time_after_eq(jiffies, inst->trusted);
 	if (begun) {
 		WRITE_ONCE(gate->doubt, IOTARGET_IN_DOUBT);

@@ -44,6 +44,7 @@ static void not_lost(struct iotarget_gate *gate)
 {
 	gate->lost = false;
 	gate->no_swap = false;
+	WRITE_ONCE(gate->agreed, false);
 	WRITE_ONCE(gate->doubt, IOTARGET_IS_FINE);
 }
 
@@ -121,13 +122,9 @@ static void fail_pended(struct iotarget *target, struct iotarget_failing *failin
 	}
 }
 
-/* Does the event concern what is there now? */
-static int check_event(struct iotarget_gate *gate, enum iotarget_event event,
+static int check_opens(struct iotarget_gate *gate, enum iotarget_event event,
 		       u64 opens)
 {
-	/* Lost meanwhile, for good. */
-	if (event == IOTARGET_EV_ALIVE)
-		return gate->lost ? -ECANCELED : 0;
 	if (event != IOTARGET_EV_OPENED && event != IOTARGET_EV_OPEN_FAILED)
 		return 0;
 	return opens == gate->opens ? 0 : -ECANCELED;
@@ -149,6 +146,44 @@ static int check_by(struct iotarget_gate *gate, const struct iotarget_by *by)
 	if (by->inst && (!inst || by->inst != inst->number))
 		return -ECANCELED;
 	return by->live && !iotarget_word_live(gate->word) ? -ECANCELED : 0;
+}
+
+/*
+ * Who has agreed that its device goes, and who has none any more, sends nothing to it,
+ * whoever starts it; and only who has agreed can be told that it stays.
+ */
+static int check_agreed(struct iotarget_gate *gate, enum iotarget_event *event)
+{
+	lockdep_assert_held(&gate->lock);
+	switch (*event) {
+	case IOTARGET_EV_START:
+		if (gate->lost || gate->agreed)
+			*event = IOTARGET_EV_LOST;
+		return 0;
+	case IOTARGET_EV_ALIVE:		/* it may be lost since, for good */
+	case IOTARGET_EV_AGREED:
+		return gate->lost ? -ECANCELED : 0;
+	case IOTARGET_EV_STAYS:
+		return gate->agreed ? 0 : -ECANCELED;
+	default:
+		return 0;
+	}
+}
+
+static void note_agreed(struct iotarget_gate *gate, enum iotarget_event event)
+{
+	lockdep_assert_held(&gate->lock);
+	if (event == IOTARGET_EV_AGREED || event == IOTARGET_EV_STAYS)
+		WRITE_ONCE(gate->agreed, event == IOTARGET_EV_AGREED);
+}
+
+/* What finds a target stopped and leaves it so changes nothing for who stopped it. */
+static bool is_change(enum iotarget_event event, enum iotarget_word before,
+		      const struct iotarget_rule *rule)
+{
+	return rule->next != before ||
+	       (event != IOTARGET_EV_RETURNED && event != IOTARGET_EV_AGREED &&
+		event != IOTARGET_EV_STAYS);
 }
 
 /* The instance that a new one is attached for, if there is one; it finishes alone. */
@@ -189,11 +224,9 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 
 	spin_lock_irqsave(&gate->lock, flags);
 	before = gate->word;
-	/* Its device is gone: what is held is not for that one. */
-	if (event == IOTARGET_EV_START && gate->lost)
-		event = IOTARGET_EV_LOST;
+	ret = check_agreed(gate, &event);
 	rule = iotarget_rule(before, event);
-	ret = check_event(gate, event, opens) ?: check_by(gate, by) ?:
+	ret = ret ?: check_opens(gate, event, opens) ?: check_by(gate, by) ?:
 	      rule->error;
 	if (ret) {
 		spin_unlock_irqrestore(&gate->lock, flags);
@@ -206,10 +239,9 @@ static int gate_event(struct iotarget *target, enum iotarget_event event,
 		WRITE_ONCE(gate->opens, gate->opens + 1);
 		WRITE_ONCE(gate->nr_insts, gate->nr_insts + 1);
 	}
-	/* Who stopped it before its device was lost has it stopped as before. */
-	if (event != IOTARGET_EV_RETURNED || rule->next != before)
-		gate->changes++;
+	gate->changes += is_change(event, before, rule);
 	WRITE_ONCE(gate->word, rule->next);
+	note_agreed(gate, event);
 	old = replaced(gate, rule->actions);
 	act_locked(gate, rule->actions, inst, &failing);
 	if (change)
@@ -299,6 +331,7 @@ bool iotarget_gate_lost(struct iotarget *target, u64 inst)
 	lost = current_inst(gate) && current_inst(gate)->number == inst;
 	if (lost) {
 		gate->lost = true;
+		WRITE_ONCE(gate->agreed, false);
 		WRITE_ONCE(gate->doubt, IOTARGET_IS_GONE);
 	}
 	spin_unlock_irqrestore(&gate->lock, flags);
@@ -358,6 +391,25 @@ void iotarget_gate_no_swap(struct iotarget *target)
 	}
 	spin_unlock_irqrestore(&gate->lock, flags);
 	fail_pended(target, &failing);
+}
+
+/**
+ * iotarget_gate_agreed - the device of a target may go, or stays after all
+ * @target: the target
+ * @inst: the number of the instance
+ * @agreed: it may go: from here on nothing is sent to it, whoever starts the target;
+ *	else the target is started, unless somebody has stopped it
+ *
+ * Context: any.
+ * Return: 0; -ECANCELED if the instance is not attached any more, its device is gone,
+ * or it was so already.
+ */
+int iotarget_gate_agreed(struct iotarget *target, u64 inst, bool agreed)
+{
+	const struct iotarget_by by = { .inst = inst };
+
+	return gate_event(target, agreed ? IOTARGET_EV_AGREED : IOTARGET_EV_STAYS,
+			  NULL, 0, &by, NULL);
 }
 
 /**

@@ -162,7 +162,8 @@ struct iotarget_query {
  *	change the status, and may have the bio sent again.  Any context, hard
  *	interrupt included.
  * @query_remove: may the open device go?  0 agrees, and then the target must have
- *	been closed, by iotarget_close_for_query_remove() or iotarget_close();
+ *	been closed, by iotarget_close_for_query_remove() or iotarget_close(), or
+ *	hold what comes by iotarget_query_remove_hold();
  *	a negative errno refuses, and the device stays.  Without it the target is
  *	drained, flushed and closed for query-remove, and agrees if that
  *	succeeds in time.
@@ -754,6 +755,9 @@ int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
 /* removal.c */
 int iotarget_query_remove_default(struct iotarget *target,
 				  const struct iotarget_query *query);
+int iotarget_query_remove_hold(struct iotarget *target,
+			       const struct iotarget_query *query);
+bool iotarget_query_is_moot(struct iotarget *target);
 int iotarget_remove_canceled_default(struct iotarget *target);
 void iotarget_set_upper(struct iotarget *target, const struct gendisk *disk);
 

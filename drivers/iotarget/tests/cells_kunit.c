@@ -54,6 +54,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "CC---",
 		[EV(RETURNED)]		= "CC---",
 		[EV(ALIVE)]		= "CC---",
+		[EV(AGREED)]		= "CC---",
+		[EV(STAYS)]		= "CC---",
 	},
 	[WORD(OPENING)] = {
 		[EV(OPEN)]		= "BO---",
@@ -72,6 +74,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "CO---",
 		[EV(RETURNED)]		= "CO---",
 		[EV(ALIVE)]		= "CO---",
+		[EV(AGREED)]		= "CO---",
+		[EV(STAYS)]		= "CO---",
 	},
 	[WORD(DRAINING)] = {
 		[EV(OPEN)]		= "BDkkk",
@@ -90,6 +94,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "CDkkk",
 		[EV(ALIVE)]		= "CDkkk",
+		[EV(AGREED)]		= "0Akkk",
+		[EV(STAYS)]		= "CDkkk",
 	},
 	[WORD(STARTED)] = {
 		[EV(OPEN)]		= "BR-kk",
@@ -108,6 +114,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "0A-kk",
 		[EV(RETURNED)]		= "CR-kk",
 		[EV(ALIVE)]		= "CR-kk",
+		[EV(AGREED)]		= "0A-kk",
+		[EV(STAYS)]		= "CR-kk",
 	},
 	[WORD(STOPPED)] = {
 		[EV(OPEN)]		= "BSkkk",
@@ -126,6 +134,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "0Skkk",
 		[EV(ALIVE)]		= "CSkkk",
+		[EV(AGREED)]		= "0Skkk",
+		[EV(STAYS)]		= "0Skkk",
 	},
 	[WORD(PURGED)] = {
 		[EV(OPEN)]		= "BP-kk",
@@ -144,6 +154,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "0A-kk",
 		[EV(RETURNED)]		= "0P-kk",
 		[EV(ALIVE)]		= "CP-kk",
+		[EV(AGREED)]		= "0P-kk",
+		[EV(STAYS)]		= "0P-kk",
 	},
 	[WORD(AWAY)] = {
 		[EV(OPEN)]		= "BAkkk",
@@ -162,6 +174,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "0Akkk",
 		[EV(RETURNED)]		= "0Rskk",
 		[EV(ALIVE)]		= "0Rskk",
+		[EV(AGREED)]		= "CAkkk",
+		[EV(STAYS)]		= "0Rskk",
 	},
 	[WORD(CFQR)] = {
 		[EV(OPEN)]		= "0R---",
@@ -180,6 +194,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "CQ---",
 		[EV(RETURNED)]		= "CQ---",
 		[EV(ALIVE)]		= "CQ---",
+		[EV(AGREED)]		= "CQ---",
+		[EV(STAYS)]		= "CQ---",
 	},
 	[WORD(DELETED)] = {
 		[EV(OPEN)]		= "SX---",
@@ -198,6 +214,8 @@ static const char * const expected[IOTARGET_NR_WORDS][IOTARGET_NR_EVENTS] = {
 		[EV(LOST)]		= "CX---",
 		[EV(RETURNED)]		= "CX---",
 		[EV(ALIVE)]		= "CX---",
+		[EV(AGREED)]		= "CX---",
+		[EV(STAYS)]		= "CX---",
 	},
 };
 
@@ -257,6 +275,16 @@ static int stop_leave(struct cells *t)
 static int lose(struct cells *t)
 {
 	return iotarget_gate_event(t->target, EV(LOST), NULL, 0, NULL);
+}
+
+static int agree(struct cells *t)
+{
+	return iotarget_gate_event(t->target, EV(AGREED), NULL, 0, NULL);
+}
+
+static int stay(struct cells *t)
+{
+	return iotarget_gate_event(t->target, EV(STAYS), NULL, 0, NULL);
 }
 
 static int delete(struct cells *t, unsigned int timeout_ms)
@@ -324,7 +352,7 @@ static void go(struct kunit *test, struct cells *t, enum iotarget_word word)
 		break;
 	case WORD(AWAY):
 		go_started(test, t);
-		KUNIT_ASSERT_EQ(test, lose(t), 0);
+		KUNIT_ASSERT_EQ(test, agree(t), 0);
 		send(test, t, REQ_PENDED, 0);
 		break;
 	case WORD(CFQR):
@@ -442,6 +470,14 @@ static int fire_call(struct cells *t, enum iotarget_event event,
 	case EV(RETURNED):
 		t->late.hold = true;
 		return fake_return(t->target, &t->late);
+	case EV(AGREED):
+		return agree(t);
+	case EV(STAYS):
+		/* Of those who are stopped some have agreed as well. */
+		if (fake_word(t->target) == WORD(STOPPED) ||
+		    fake_word(t->target) == WORD(PURGED))
+			agree(t);
+		return stay(t);
 	default:
 		return -EINVAL;
 	}

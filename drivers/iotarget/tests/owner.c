@@ -44,7 +44,9 @@ static int owner_query_remove(struct iotarget *target,
 
 	o->query = *query;
 	begin(o, TOLD_QUERY);
-	if (!ret && !o->stays)
+	if (!ret && o->holds)
+		ret = iotarget_query_remove_hold(target, query);
+	else if (!ret && !o->stays)
 		ret = iotarget_query_remove_default(target, query);
 	end(o);
 	return ret;

@@ -26,6 +26,7 @@ enum owner_told {
  * @deleted: the test has deleted it
  * @answer: to a query, if not 0; else it does as a target without a callback
  * @stays: it says yes, and keeps the device open
+ * @holds: it says yes, and holds what comes
  * @on: called in each callback, before anything else; may be NULL
  * @hold: in which callback to wait for @go
  * @entered: it has begun
@@ -39,6 +40,7 @@ struct owner {
 	bool			deleted;
 	int			answer;
 	bool			stays;
+	bool			holds;
 	void			(*on)(struct owner *o, enum owner_told what);
 	enum owner_told		hold;
 	struct completion	entered;

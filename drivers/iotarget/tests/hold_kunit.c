@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unit tests of those who agree that their device goes, and hold what comes until it is
+ * known what became of it.
+ *
+ * Context: KUnit, process.  Locks: none.
+ */
+#include <kunit/test.h>
+#include <linux/blkdev.h>
+#include <linux/device.h>
+
+#include "owner.h"
+
+#define HOLD_MS		60000
+
+static struct iotarget_refusal refusal;
+
+static struct iotarget_consent *query(u32 flags, u32 timeout_ms, u32 expires_ms)
+{
+	const struct iotarget_query_params params = {
+		.flags = flags,
+		.timeout_ms = timeout_ms,
+		.expires_ms = expires_ms,
+	};
+
+	return iotarget_query_remove(disk_to_dev(owners->fd[0].disk), &params,
+				     &refusal);
+}
+
+static struct iotarget_consent *query_long(void)
+{
+	return query(0, FAKE_LONG_MS, 0);
+}
+
+static int hold_on(struct owner *o, struct fakedisk *fd)
+{
+	const struct iotarget_policy policy = {
+		.flags = IOTARGET_POLICY_HOLD,
+		.hold_ms = HOLD_MS,
+	};
+
+	o->holds = true;
+	return iotarget_close(o->target, FAKE_LONG_MS, NULL) ?:
+	       iotarget_set_policy(o->target, &policy) ?: owner_open(o, fd);
+}
+
+static int hold_init(struct kunit *test)
+{
+	return owners_init(test) ?:
+	       hold_on(&owners->owner[0], &owners->fd[0]);
+}
+
+static bool is_lost(struct owner *o)
+{
+	return READ_ONCE(o->target->gate.lost);
+}
+
+static bool becomes(struct owner *o, enum iotarget_word word)
+{
+	return fake_until(owner_is(o, word));
+}
+
+static bool io_ends(struct owner_io *io)
+{
+	return fake_until(READ_ONCE(io->ended));
+}
+
+static blk_opf_t last_opf(const struct fakedisk *fd)
+{
+	return fd->submitted && fd->submitted <= FAKEDISK_LOG ?
+	       fd->opf[fd->submitted - 1] : 0;
+}
+
+/* It has agreed, and no start sends anything. */
+static void expect_holds(struct kunit *test, struct owner *o,
+			 struct owner_io *io)
+{
+	const unsigned int submitted = owners->fd[0].submitted;
+
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+	KUNIT_EXPECT_FALSE(test, is_lost(o));
+	KUNIT_EXPECT_EQ(test, iotarget_get_state(o->target), IOTARGET_STOPPED);
+	KUNIT_ASSERT_EQ(test, owner_read(o, io), 0);
+	KUNIT_EXPECT_EQ(test, iotarget_start(o->target), 0);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+	fake_settle_all();
+	KUNIT_EXPECT_FALSE(test, io->ended);
+	KUNIT_EXPECT_EQ(test, owners->fd[0].submitted, submitted);
+}
+
+/* Nobody else may open it meanwhile. */
+static void agreed_and_canceled(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c = query_long();
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_TRUE(test, last_opf(&owners->fd[0]) & REQ_PREFLUSH);
+	expect_holds(test, o, &owners->io[0]);
+	KUNIT_EXPECT_EQ(test, owner_open(&owners->plain, &owners->fd[0]),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
+	KUNIT_EXPECT_EQ(test, owners->io[0].status, 0);
+	/* And the next query finds all as the first did. */
+	c = query_long();
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
+}
+
+static void agreed_and_expired(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c = query(0, FAKE_LONG_MS, FAKE_SENT_MS);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_EQ(test, iotarget_query_wait(c, FAKE_LONG_MS), -ETIME);
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ETIME);
+	KUNIT_EXPECT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
+}
+
+/* It is waited for, and nobody hears that it is gone. */
+static void agreed_and_gone(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c = query_long();
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	fakedisk_unplug(&owners->fd[0]);
+	KUNIT_EXPECT_EQ(test, iotarget_query_wait(c, FAKE_LONG_MS), 0);
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), 0);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	KUNIT_EXPECT_TRUE(test, is_lost(o));
+	/* By itself: who agreed has stopped nothing. */
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+	KUNIT_EXPECT_FALSE(test, o->target->gate.agreed);
+	KUNIT_EXPECT_FALSE(test, owners->io[0].ended);
+	KUNIT_EXPECT_EQ(test, iotarget_close(o->target, FAKE_LONG_MS, NULL), 0);
+	KUNIT_EXPECT_EQ(test, owners->io[0].outcome, IOTARGET_NEVER_SENT);
+}
+
+/* Who has stopped it has it stopped until he starts it, whoever agrees meanwhile. */
+static void stopped_by_somebody(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c;
+	u64 changes;
+
+	KUNIT_ASSERT_EQ(test, iotarget_stop(o->target,
+					    IOTARGET_LEAVE_SENT_PENDING, 0,
+					    NULL), 0);
+	changes = iotarget_gate_changes(&o->target->gate);
+	c = query_long();
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
+	KUNIT_EXPECT_EQ(test, iotarget_gate_changes(&o->target->gate), changes);
+	c = query_long();
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_EQ(test, iotarget_start(o->target), 0);
+	expect_holds(test, o, &owners->io[0]);
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
+}
+
+/* A refusal leaves nothing behind. */
+static void device_does_not_answer(struct kunit *test)
+{
+	struct fakedisk *fd = &owners->fd[0];
+	struct owner *o = &owners->owner[0];
+
+	fd->hold = true;
+	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
+	KUNIT_EXPECT_TRUE(test, IS_ERR(query(0, FAKE_SENT_MS, 0)));
+	KUNIT_EXPECT_EQ(test, refusal.error, -ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_FALSE(test, o->target->gate.agreed);
+	fakedisk_answer(fd, BLK_STS_OK);
+	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
+	KUNIT_EXPECT_EQ(test, owners->io[0].status, 0);
+}
+
+/* What can't be waited for is no reason to agree. */
+static void without_a_policy(struct kunit *test)
+{
+	struct owner *o = &owners->owner[1];
+
+	o->holds = true;
+	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[0]), 0);
+	KUNIT_EXPECT_TRUE(test, IS_ERR(query_long()));
+	KUNIT_EXPECT_STREQ(test, (const char *)refusal.name, "owner1");
+	KUNIT_EXPECT_EQ(test, refusal.error, -EBUSY);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_TRUE(test, becomes(&owners->owner[0], IOTARGET_W_STARTED));
+}
+
+static void dry_run(struct kunit *test)
+{
+	KUNIT_EXPECT_PTR_EQ(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
+	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
+					 IOTARGET_W_STARTED));
+	KUNIT_EXPECT_FALSE(test, owners->owner[0].target->gate.agreed);
+}
+
+/* -- asked by nobody ----------------------------------------------------------- */
+
+static void set_deadline(struct fakedisk *fd, long ms)
+{
+	struct iotarget_watch *watch = iotarget_watch_get(fd->disk);
+
+	if (!watch)
+		return;
+	mutex_lock(&iotarget_lowers_lock);
+	watch->level = IOTARGET_REMOVAL_ORDERLY;
+	watch->deadline = jiffies + (ms < 0 ? -msecs_to_jiffies(-ms) :
+					      msecs_to_jiffies(ms));
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(watch);
+}
+
+static void forced_holds(struct kunit *test)
+{
+	struct fakedisk *fd = &owners->fd[0];
+	struct owner *o = &owners->owner[0];
+
+	set_deadline(fd, FAKE_LONG_MS);
+	iotarget_watch_dead(fd->disk->part0, false);
+	KUNIT_EXPECT_TRUE(test, o->query.forced);
+	KUNIT_EXPECT_TRUE(test, last_opf(fd) & REQ_PREFLUSH);
+	expect_holds(test, o, &owners->io[0]);
+	/* It is ready, and not asked again. */
+	iotarget_watch_dead(fd->disk->part0, false);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	fakedisk_unplug(fd);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	KUNIT_EXPECT_TRUE(test, is_lost(o));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+}
+
+/* The device was never removed: that is seen without anybody who looks. */
+static void forced_and_stays(struct kunit *test)
+{
+	struct fakedisk *fd = &owners->fd[0];
+	struct owner *o = &owners->owner[0];
+
+	set_deadline(fd, FAKE_LONG_MS);
+	iotarget_watch_dead(fd->disk->part0, false);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+	set_deadline(fd, -2 * FAKE_LONG_MS);
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
+}
+
+/* -- in a callback --------------------------------------------------------------- */
+
+static bool was_moot, is_moot;
+
+static void wait_until_moot(struct owner *o, enum owner_told what)
+{
+	if (what != TOLD_QUERY || o->query.forced)
+		return;
+	was_moot = iotarget_query_is_moot(o->target);
+	complete(&o->entered);
+	is_moot = fake_until(iotarget_query_is_moot(o->target));
+}
+
+static int ask_long(void *unused)
+{
+	struct iotarget_consent *c = query_long();
+
+	if (IS_ERR_OR_NULL(c))
+		return PTR_ERR_OR_ZERO(c) ?: -EINVAL;
+	return iotarget_query_end(c, FAKE_LONG_MS);
+}
+
+/* Whoever pulls the device does not wait for an owner that waits before it answers. */
+static void gone_while_its_owner_waits(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	o->on = wait_until_moot;
+	fake_call_start(&owners->call, ask_long, NULL);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	KUNIT_EXPECT_FALSE(test, was_moot);
+	fakedisk_unplug(&owners->fd[0]);
+	KUNIT_EXPECT_NE(test, fake_call_wait(&owners->call), -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, is_moot);
+	KUNIT_EXPECT_TRUE(test, is_lost(o));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
+}
+
+/* -- one on the other ---------------------------------------------------------- */
+
+/* What stands on a target that waits has its disk still, and goes on. */
+static void upper_goes_on(struct kunit *test)
+{
+	struct owner *lower = &owners->owner[0], *upper = &owners->owner[1];
+	struct iotarget_consent *c;
+
+	KUNIT_ASSERT_EQ(test, hold_on(upper, &owners->fd[1]), 0);
+	iotarget_set_upper(lower->target, owners->fd[1].disk);
+	c = query_long();
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_TRUE(test, owner_is(upper, IOTARGET_W_AWAY));
+	fakedisk_unplug(&owners->fd[0]);
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), 0);
+	KUNIT_EXPECT_TRUE(test, becomes(upper, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_TRUE(test, owner_is(lower, IOTARGET_W_AWAY));
+	KUNIT_EXPECT_TRUE(test, is_lost(lower));
+	OWNERS_EXPECT(test, { 1, TOLD_QUERY }, { 0, TOLD_QUERY },
+		      { 1, TOLD_CANCELED });
+	iotarget_set_upper(lower->target, NULL);
+}
+
+static struct kunit_case hold_cases[] = {
+	KUNIT_CASE(agreed_and_canceled),
+	KUNIT_CASE(agreed_and_expired),
+	KUNIT_CASE(agreed_and_gone),
+	KUNIT_CASE(stopped_by_somebody),
+	KUNIT_CASE(device_does_not_answer),
+	KUNIT_CASE(without_a_policy),
+	KUNIT_CASE(dry_run),
+	KUNIT_CASE(forced_holds),
+	KUNIT_CASE(forced_and_stays),
+	KUNIT_CASE(gone_while_its_owner_waits),
+	KUNIT_CASE(upper_goes_on),
+	{}
+};
+
+static struct kunit_suite hold_suite = {
+	.name		= "iotarget_hold",
+	.init		= hold_init,
+	.exit		= owners_exit,
+	.test_cases	= hold_cases,
+};
+
+kunit_test_suite(hold_suite);
