@@ -39,10 +39,25 @@
 /* How long the worker waits for the device below before it leaves it alone. */
 #define CLOSE_MS	10000
 
+/* How long a disk that goes waits for what stands on it to be thawed. */
+#define THAW_MS		5000
+
 /* How long the making of a disk waits for its partition table to be read. */
 #define SCAN_MS		1000
 
 static struct workqueue_struct *disk_wq;
+
+/**
+ * iotarget_disk_queue - have a worker do something
+ * @work: what
+ *
+ * Context: any.
+ * Return: false if it was to do it already.
+ */
+bool iotarget_disk_queue(struct work_struct *work)
+{
+	return queue_work(disk_wq, work);
+}
 
 static struct iotarget_disk_priv *gd_to_disk(struct gendisk *gd)
 {
@@ -103,6 +118,11 @@ static const char *bad_params(const struct iotarget_disk_params *p)
 	    memchr_inv(p->reserved, 0, sizeof(p->reserved)) ||
 	    memchr_inv(p->ops->reserved, 0, sizeof(p->ops->reserved)))
 		return "unknown flags";
+	if (p->query > IOTARGET_DISK_QUERY_FREEZE)
+		return "unknown answer to a query";
+	if (p->query != IOTARGET_DISK_QUERY_VETO &&
+	    !(p->policy && p->policy->flags & IOTARGET_POLICY_HOLD))
+		return "to hold for a device that goes takes a policy";
 	return NULL;
 }
 
@@ -247,8 +267,15 @@ static void scan_partitions(struct iotarget_disk_priv *d)
 					     msecs_to_jiffies(SCAN_MS));
 }
 
-/* The disk, referenced, or NULL if it is not there yet or not any more. */
-static struct gendisk *hold_disk(struct iotarget_disk_priv *d)
+/**
+ * iotarget_disk_hold - keep a disk in memory
+ * @d: the disk
+ *
+ * Context: process.
+ * Return: with a reference of its device, or NULL if it is not there yet or not any
+ * more.
+ */
+struct gendisk *iotarget_disk_hold(struct iotarget_disk_priv *d)
 {
 	struct gendisk *gd = NULL;
 
@@ -309,6 +336,7 @@ static void remove_work(struct work_struct *work)
 
 	iotarget_purge(target, IOTARGET_PURGE, 0, NULL);
 	iotarget_set_upper(target, NULL);
+	iotarget_disk_thaw_and_wait(d, THAW_MS);
 	if (d->forced)
 		blk_mark_disk_dead(d->disk.gd);
 	/* del_gendisk() would wait for it as well, for the open_mutex. */
@@ -366,11 +394,10 @@ static void last_flush(struct iotarget_disk_priv *d, unsigned int timeout_ms)
 }
 
 /* Not while anybody has the disk open. */
-static int disk_query_remove(struct iotarget *target,
-			     const struct iotarget_query *query)
+static int query_and_close(struct iotarget_disk_priv *d,
+			   const struct iotarget_query *query)
 {
-	struct iotarget_disk_priv *d = target_to_disk(target);
-	struct gendisk *gd = hold_disk(d);
+	struct gendisk *gd = iotarget_disk_hold(d);
 	int ret;
 
 	if (!gd)
@@ -381,24 +408,64 @@ static int disk_query_remove(struct iotarget *target,
 		last_flush(d, query->timeout_ms);
 	if (ret || query->dry_run)
 		return ret;
-	ret = iotarget_query_remove_default(target, query);
+	ret = iotarget_query_remove_default(d->disk.target, query);
 	if (ret)
 		WRITE_ONCE(d->agreed, false);
 	return ret;
 }
 
+/*
+ * Whether anybody has the disk open or not.  A removal that can't be refused is held
+ * up for the answer: there is no time to freeze anything then.
+ */
+static int query_and_hold(struct iotarget_disk_priv *d,
+			  const struct iotarget_query *query)
+{
+	const unsigned long deadline = jiffies +
+				       msecs_to_jiffies(query->timeout_ms);
+	struct iotarget_query rest = *query;
+	int ret = 0;
+
+	if (d->query == IOTARGET_DISK_QUERY_FREEZE && !query->forced &&
+	    !query->dry_run)
+		ret = iotarget_disk_freeze(d, deadline);
+	if (ret)
+		return ret;
+	rest.timeout_ms = time_before(jiffies, deadline) ?
+			  jiffies_to_msecs(deadline - jiffies) : 0;
+	ret = iotarget_query_remove_hold(d->disk.target, &rest);
+	if (ret)
+		iotarget_disk_thaw(d);
+	return ret;
+}
+
+static int disk_query_remove(struct iotarget *target,
+			     const struct iotarget_query *query)
+{
+	struct iotarget_disk_priv *d = target_to_disk(target);
+
+	return d->query == IOTARGET_DISK_QUERY_VETO ?
+	       query_and_close(d, query) : query_and_hold(d, query);
+}
+
+/* The target first: to thaw may write. */
 static void disk_remove_canceled(struct iotarget *target)
 {
+	struct iotarget_disk_priv *d = target_to_disk(target);
+
 	iotarget_remove_canceled_default(target);
-	WRITE_ONCE(target_to_disk(target)->agreed, false);
+	WRITE_ONCE(d->agreed, false);
+	iotarget_disk_thaw(d);
 }
 
 /* Who uses the disk hears of it as one hears of any disk that is gone. */
 static void disk_remove_complete(struct iotarget *target)
 {
-	struct gendisk *gd = hold_disk(target_to_disk(target));
+	struct iotarget_disk_priv *d = target_to_disk(target);
+	struct gendisk *gd = iotarget_disk_hold(d);
 
 	iotarget_close(target, 0, NULL);
+	iotarget_disk_thaw_and_wait(d, THAW_MS);
 	if (!gd)
 		return;
 	blk_mark_disk_dead(gd);
@@ -409,9 +476,10 @@ static void disk_remove_complete(struct iotarget *target)
 static void disk_returned(struct iotarget *target)
 {
 	struct iotarget_disk_priv *d = target_to_disk(target);
-	struct gendisk *gd = hold_disk(d);
+	struct gendisk *gd = iotarget_disk_hold(d);
 	struct block_device *lower;
 
+	iotarget_disk_thaw(d);
 	if (!gd)
 		return;
 	lower = iotarget_get_bdev(target);
@@ -438,6 +506,7 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->ops = p->ops;
 	d->access = p->lower->access;
 	d->share = p->lower->share;
+	d->query = p->query;
 	mutex_init(&d->link);
 	d->disk.priv = p->priv;
 	d->target_ops.owner = p->ops->owner;
@@ -448,6 +517,7 @@ disk_alloc(const struct iotarget_disk_params *p)
 	d->target_ops.remove_complete = disk_remove_complete;
 	d->target_ops.returned = disk_returned;
 	spin_lock_init(&d->lock);
+	iotarget_disk_freeze_init(d);
 	iotarget_request_init(&d->flush);
 	INIT_WORK(&d->scan_work, scan_work);
 	init_completion(&d->scanned);

@@ -8,11 +8,39 @@
 
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pr.h>		/* wants blkdev.h */
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <linux/iotarget_disk.h>
+
+/* What is known of the file systems on a disk; see disk_freeze.c. */
+enum iotarget_disk_ice {
+	IOTARGET_DISK_THAWED,
+	IOTARGET_DISK_FREEZING,
+	IOTARGET_DISK_FROZEN,
+	IOTARGET_DISK_THAWING,
+};
+
+/**
+ * struct iotarget_disk_freeze - the freezing of the file systems on a disk
+ * @work: freezes and thaws
+ * @waitq: for the state
+ * @state: what is frozen; with the lock of the disk
+ * @wanted: it is to be frozen; likewise
+ * @error: why it could not be frozen; likewise
+ * @frozen: what is; the work's
+ */
+struct iotarget_disk_freeze {
+	struct work_struct		work;
+	wait_queue_head_t		waitq;
+	enum iotarget_disk_ice		state;
+	bool				wanted;
+	int				error;
+	struct list_head		frozen;
+};
 
 /**
  * struct iotarget_disk_priv - a disk, all of it
@@ -23,10 +51,11 @@
  * @access: what the lower device was opened for
  * @depth: how many disks of ours stand one on the other, this one included
  * @share: how the lower device is shared
+ * @query: what is answered when the lower device may go: &enum iotarget_disk_query
  * @link: guards @lower and @unlinked
  * @lower: the lower device, referenced, if it has a link to the disk; else NULL
  * @unlinked: the disk goes, and gets no link any more
- * @lock: guards @there
+ * @lock: guards @there, and the state of @freeze
  * @there: the disk has been made and was not put
  * @made: its making succeeded
  * @removing: nobody may open it any more; written under the disk's open_mutex,
@@ -34,6 +63,7 @@
  * @agreed: nobody may open it until it is known whether the device below goes;
  *	set under the disk's open_mutex
  * @forced: the removal does not ask
+ * @freeze: of what stands on the disk
  * @flush: when the device below is removed unasked; outlived by the target, and so by
  *	this, when the device does not answer it
  * @scan_work: reads the partition table
@@ -48,15 +78,17 @@ struct iotarget_disk_priv {
 	u32				access;
 	unsigned int			depth;
 	u32				share;
+	u32				query;
 	struct mutex			link;	/* of the link to the disk */
 	struct block_device		*lower;
 	bool				unlinked;
-	spinlock_t			lock;	/* of @there */
+	spinlock_t			lock;	/* of @there and @freeze */
 	bool				there;
 	bool				made;
 	bool				removing;
 	bool				agreed;
 	bool				forced;
+	struct iotarget_disk_freeze	freeze;
 	struct iotarget_request		flush;
 	struct work_struct		scan_work;
 	struct completion		scanned;
@@ -72,6 +104,15 @@ iotarget_disk_priv(const struct iotarget_disk *disk)
 
 /* disk.c */
 void iotarget_disk_refresh(struct iotarget_disk_priv *d);
+struct gendisk *iotarget_disk_hold(struct iotarget_disk_priv *d);
+bool iotarget_disk_queue(struct work_struct *work);
+
+/* disk_freeze.c */
+int iotarget_disk_freeze(struct iotarget_disk_priv *d, unsigned long deadline);
+void iotarget_disk_thaw(struct iotarget_disk_priv *d);
+void iotarget_disk_thaw_and_wait(struct iotarget_disk_priv *d,
+				 unsigned int timeout_ms);
+void iotarget_disk_freeze_init(struct iotarget_disk_priv *d);
 
 /* disk_limits.c, or what compat/ has instead of it */
 struct gendisk *iotarget_disk_alloc(struct block_device *lower,

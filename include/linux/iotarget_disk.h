@@ -64,8 +64,25 @@ struct iotarget_disk_ops {
 #define IOTARGET_DISK_STRICTLIMIT	0x2	/* own limit of dirty pages, always */
 
 /**
+ * enum iotarget_disk_query - what is answered when the device below may go
+ * @IOTARGET_DISK_QUERY_VETO: not while anybody has the disk open
+ * @IOTARGET_DISK_QUERY_HOLD: it may go: what is sent is waited for, and flushed, and what
+ *	comes is held until the device stays after all, or is back, as the policy says
+ * @IOTARGET_DISK_QUERY_FREEZE: likewise, and before that the file systems on the disk and
+ *	its partitions are frozen, so that those on the device are clean; but not
+ *	for a removal that can't be refused, which has no time for that
+ */
+enum iotarget_disk_query {
+	IOTARGET_DISK_QUERY_VETO,
+	IOTARGET_DISK_QUERY_HOLD,
+	IOTARGET_DISK_QUERY_FREEZE,
+};
+
+/**
  * struct iotarget_disk_params - how to make a disk
  * @flags: IOTARGET_DISK_* flags
+ * @query: one of &enum iotarget_disk_query; with all but the first, @policy has
+ *	%IOTARGET_POLICY_HOLD
  * @name: of the disk, 1 to %IOTARGET_NAME_MAX characters of ``[a-z0-9_-]``
  * @target_name: of the target, or NULL for @name
  * @ops: the driver's functions
@@ -77,6 +94,7 @@ struct iotarget_disk_ops {
  */
 struct iotarget_disk_params {
 	u32					flags;
+	u32					query;
 	const char				*name;
 	const char				*target_name;
 	struct iotarget_disk_ops		*ops;

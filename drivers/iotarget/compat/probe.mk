@@ -18,6 +18,7 @@ LINUXINCLUDE := -I$(iotarget-dir)/compat $(LINUXINCLUDE)
 ccflags-$(call iotarget-has,blkdev.h,bool bdev_rot) += -DIOTARGET_HAS_BDEV_ROT
 ccflags-$(call iotarget-has,blkdev.h,bdev_file_open_by_dev) += \
 	-DIOTARGET_HAS_BDEV_FILE
+ccflags-$(call iotarget-has,blkdev.h,int bdev_freeze) += -DIOTARGET_HAS_BDEV_FREEZE
 ccflags-$(call iotarget-has,bvec.h,bvec_set_virt) += \
 	-DIOTARGET_HAS_BVEC_SET_VIRT
 ccflags-$(call iotarget-has,blk_types.h,BLK_STS_RESV_CONFLICT) += \

@@ -19,6 +19,11 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 }
 #endif
 
+#ifndef IOTARGET_HAS_BDEV_FREEZE
+#define bdev_freeze	freeze_bdev
+#define bdev_thaw	thaw_bdev
+#endif
+
 #ifndef IOTARGET_HAS_RESV_CONFLICT
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
 #endif
