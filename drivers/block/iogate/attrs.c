@@ -153,6 +153,35 @@ static ssize_t iogate_hold_bytes_store(struct config_item *item,
 	return store_end(g, ret, len);
 }
 
+static const char * const queries[] = {
+	[IOTARGET_DISK_QUERY_VETO]	= "veto",
+	[IOTARGET_DISK_QUERY_HOLD]	= "hold",
+	[IOTARGET_DISK_QUERY_FREEZE]	= "freeze",
+};
+
+static ssize_t iogate_query_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%s\n",
+			  queries[READ_ONCE(to_iogate(item)->query)]);
+}
+
+static ssize_t iogate_query_store(struct config_item *item, const char *page,
+				  size_t len)
+{
+	const int query = sysfs_match_string(queries, page);
+	struct iogate *g = to_iogate(item);
+	int ret;
+
+	ret = query < 0 ? query : store_begin(g);
+	if (ret)
+		return ret;
+	if (g->disk)
+		ret = -EBUSY;
+	else
+		WRITE_ONCE(g->query, query);
+	return store_end(g, ret, len);
+}
+
 static ssize_t iogate_device_show(struct config_item *item, char *page)
 {
 	struct iogate *g = to_iogate(item);
@@ -377,6 +406,7 @@ CONFIGFS_ATTR(iogate_, partitions);
 CONFIGFS_ATTR(iogate_, hold_seconds);
 CONFIGFS_ATTR(iogate_, hold_bytes);
 CONFIGFS_ATTR(iogate_, lossy);
+CONFIGFS_ATTR(iogate_, query);
 CONFIGFS_ATTR(iogate_, power);
 CONFIGFS_ATTR(iogate_, state);
 CONFIGFS_ATTR_RO(iogate_, index);
@@ -393,6 +423,7 @@ struct configfs_attribute *iogate_attrs[] = {
 	&iogate_attr_hold_seconds,
 	&iogate_attr_hold_bytes,
 	&iogate_attr_lossy,
+	&iogate_attr_query,
 	&iogate_attr_power,
 	&iogate_attr_state,
 	&iogate_attr_index,

@@ -25,6 +25,7 @@
  * @hold_seconds: wait so long for a device that is gone; 0: not at all
  * @hold_bytes: hold so much for it; 0: as iotarget.ko thinks right
  * @lossy: what it lost is no error
+ * @query: what is answered when the device may go
  * @disk: while the power is on
  */
 struct iogate {
@@ -40,6 +41,7 @@ struct iogate {
 	unsigned int		hold_seconds;
 	u64			hold_bytes;
 	bool			lossy;
+	enum iotarget_disk_query query;
 	struct iotarget_disk	*disk;
 };
 

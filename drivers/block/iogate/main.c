@@ -212,6 +212,7 @@ int iogate_power_on(struct iogate *g)
 	const struct iotarget_disk_params params = {
 		.flags = IOTARGET_DISK_STRICTLIMIT |
 			 (g->partitions ? IOTARGET_DISK_PARTITIONS : 0),
+		.query = g->query,
 		.name = name,
 		.target_name = config_item_name(&g->item),
 		.ops = &iogate_ops,
