@@ -192,15 +192,18 @@ static int wait_frozen(struct iotarget_disk_priv *d, unsigned long deadline)
  * One that does not succeed in time is thawed when it is through.
  *
  * Context: process; sleeps.  In a callback of the query whether the device below goes.
- * Return: 0, and iotarget_disk_thaw() is due; -ETIMEDOUT; -ENODEV: the device goes;
+ * Return: 0, and iotarget_disk_thaw() is due; -ETIMEDOUT; -ENODEV: device or disk go;
  * -EBUSY: that of an earlier query is not through; or the file system's error.
  */
 int iotarget_disk_freeze(struct iotarget_disk_priv *d, unsigned long deadline)
 {
 	int ret = 0;
 
+	/* The removal of the disk thaws it after it has said that it is under way. */
 	spin_lock(&d->lock);
-	if (d->freeze.state != IOTARGET_DISK_THAWED) {
+	if (READ_ONCE(d->removing)) {
+		ret = -ENODEV;
+	} else if (d->freeze.state != IOTARGET_DISK_THAWED) {
 		ret = -EBUSY;
 	} else {
 		d->freeze.wanted = true;
