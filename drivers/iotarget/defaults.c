@@ -6,15 +6,19 @@
  *
  * Context: process; sleeps.
  */
+#include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/slab.h>
 
-#include "internal.h"
+#include "keep.h"
 
 #define REOPEN_MS	5000
 #define REOPEN_POLL_MS	20
+#define LOOK_MS		500	/* for both ends of a device */
 
 static struct iotarget_inst *hold_inst(struct iotarget *target, u64 number)
 {
@@ -109,6 +113,35 @@ int iotarget_query_remove_default(struct iotarget *target,
 }
 EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
 
+/*
+ * Others may have the device before it is back, with file systems on it that look as if
+ * they had been unmounted.  Who changes one writes where this target has written as
+ * well, so that is looked at again.  What can't be read now is known as well as before.
+ */
+static void look_again(struct iotarget *target, struct iotarget_inst *inst)
+{
+	const unsigned long until = jiffies + msecs_to_jiffies(LOOK_MS);
+	struct iotarget_keep *keep = inst->keep;
+	unsigned int edge;
+	size_t len;
+	void *buf;
+
+	if (!keep)
+		return;
+	len = keep->head << SECTOR_SHIFT;
+	buf = kvmalloc(len, GFP_NOIO | __GFP_NOWARN);
+	if (!buf)
+		return;
+	for (edge = 0; edge < 2; edge++) {
+		const u64 pos = edge ? keep->tail << SECTOR_SHIFT : 0;
+
+		if (!iotarget_read_past(target, buf, len, pos,
+					iotarget_ms_until(until) ?: 1))
+			iotarget_keep_renew(keep, edge, buf);
+	}
+	kvfree(buf);
+}
+
 /* From here on nothing is sent to the device. */
 static int agree_and_hold(struct iotarget *target, u64 number,
 			  unsigned long deadline)
@@ -122,6 +155,8 @@ static int agree_and_hold(struct iotarget *target, u64 number,
 	if (ret)
 		goto put_inst;
 	ret = settle(target, inst, deadline);
+	if (!ret)
+		look_again(target, inst);
 	if (READ_ONCE(inst->detached))
 		ret = 0;
 	else if (ret)

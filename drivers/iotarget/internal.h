@@ -666,6 +666,8 @@ int iotarget_may_wait(struct iotarget *target, unsigned int timeout_ms);
 
 /* sync.c */
 int iotarget_flush_past(struct iotarget *target, unsigned int timeout_ms);
+int iotarget_read_past(struct iotarget *target, void *data, size_t len, u64 pos,
+		       unsigned int timeout_ms);
 
 /* lower.c */
 struct iotarget_lower;

@@ -40,8 +40,7 @@ static void note_sector(struct iotarget_keep *keep, unsigned int i,
 			const u8 *data)
 {
 	keep->hash[i] = siphash(data, SECTOR_SIZE, hash_key());
-	if (!memcmp(data, data + 1, SECTOR_SIZE - 1))
-		__set_bit(i, keep->plain);
+	__assign_bit(i, keep->plain, !memcmp(data, data + 1, SECTOR_SIZE - 1));
 }
 
 static int read_sectors(struct block_device *bdev, sector_t sector,
@@ -170,6 +169,28 @@ const char *iotarget_keep_differs(const struct iotarget_keep *lost,
 		same += !test_bit(i, lost->plain);
 	}
 	return same < enough ? "one, or too little is known of it" : NULL;
+}
+
+/**
+ * iotarget_keep_renew - an end of a device is known anew
+ * @keep: of the device; nothing is in flight, and nothing at risk
+ * @edge: 0: its beginning, 1: its end
+ * @data: what is there, @keep->head sectors
+ *
+ * What the target has written there says as much as the rest again.
+ *
+ * Context: process.
+ */
+void iotarget_keep_renew(struct iotarget_keep *keep, unsigned int edge,
+			 const void *data)
+{
+	const unsigned int first = edge * IOTARGET_EDGE_SECTORS;
+	unsigned int i;
+
+	for (i = 0; i < keep->head; i++) {
+		note_sector(keep, first + i, data + (i << SECTOR_SHIFT));
+		clear_bit(first + i, keep->written);
+	}
 }
 
 static u64 acked_in(const struct iotarget_keep *keep, unsigned int slot)

@@ -29,7 +29,7 @@ struct iotarget_acked {
  * @tail: writes that end above this one touch the last                    (C)
  * @written: sectors of the edges that may have other contents than @hash  (A)
  * @plain: sectors that say nothing, as all bytes are alike                (C)
- * @hash: of each sector, when it was opened                               (C)
+ * @hash: of each sector, when it was opened or looked at again            (C)
  */
 struct iotarget_keep {
 	struct block_device	*bdev;
@@ -48,6 +48,8 @@ struct iotarget_keep {
 
 struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev);
 void iotarget_keep_free(struct iotarget_keep *keep);
+void iotarget_keep_renew(struct iotarget_keep *keep, unsigned int edge,
+			 const void *data);
 const char *iotarget_keep_differs(const struct iotarget_keep *lost,
 				  const struct iotarget_keep *fresh,
 				  unsigned int enough);

@@ -278,6 +278,35 @@ int iotarget_flush_past(struct iotarget *target, unsigned int timeout_ms)
 }
 
 /**
+ * iotarget_read_past - read, within a time, whatever the target's state
+ * @target: the target
+ * @data: where to
+ * @len: bytes, a multiple of the logical block size
+ * @pos: first byte, likewise
+ * @timeout_ms: as in iotarget_read()
+ *
+ * Context: process; sleeps, killable.
+ * Return: as iotarget_read().
+ */
+int iotarget_read_past(struct iotarget *target, void *data, size_t len, u64 pos,
+		       unsigned int timeout_ms)
+{
+	const ktime_t deadline = ktime_add_ms(ktime_get(), timeout_ms);
+	struct iotarget_result res;
+	size_t n;
+	int ret;
+
+	for (; len; len -= n, data += n, pos += n) {
+		n = min(len, (size_t)PIECE_PAGES << PAGE_SHIFT);
+		ret = bounce_piece(target, IOTARGET_REQ_READ, data, &n, pos,
+				   IOTARGET_SEND_IGNORE_STATE, deadline, &res);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
  * iotarget_read - read, within a time
  * @target: the target
  * @data: where to; any memory, of any alignment

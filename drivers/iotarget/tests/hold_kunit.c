@@ -9,6 +9,7 @@
 #include <linux/blkdev.h>
 #include <linux/device.h>
 
+#include "../keep.h"
 #include "owner.h"
 
 #define HOLD_MS		60000
@@ -65,10 +66,16 @@ static bool io_ends(struct owner_io *io)
 	return fake_until(READ_ONCE(io->ended));
 }
 
+/* But for reads. */
 static blk_opf_t last_opf(const struct fakedisk *fd)
 {
-	return fd->submitted && fd->submitted <= FAKEDISK_LOG ?
-	       fd->opf[fd->submitted - 1] : 0;
+	unsigned int i;
+
+	for (i = min_t(unsigned int, fd->submitted, FAKEDISK_LOG); i; i--) {
+		if ((fd->opf[i - 1] & REQ_OP_MASK) != REQ_OP_READ)
+			return fd->opf[i - 1];
+	}
+	return 0;
 }
 
 /* It has agreed, and no start sends anything. */
@@ -143,6 +150,28 @@ static void agreed_and_gone(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, owners->io[0].ended);
 	KUNIT_EXPECT_EQ(test, iotarget_close(o->target, FAKE_LONG_MS, NULL), 0);
 	KUNIT_EXPECT_EQ(test, owners->io[0].outcome, IOTARGET_NEVER_SENT);
+}
+
+/* What it has written to the ends of the device tells as much as the rest then. */
+static void ends_are_looked_at_again(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_inst *inst = iotarget_inst_current(o->target);
+	struct iotarget_consent *c;
+
+	KUNIT_ASSERT_NOT_NULL(test, inst);
+	set_bit(2, inst->keep->written);
+	set_bit(IOTARGET_EDGES - 1, inst->keep->written);
+	inst->keep->hash[2] = 0;
+	c = query_long();
+	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(inst->keep->written,
+					     IOTARGET_EDGES));
+	KUNIT_EXPECT_NE(test, inst->keep->hash[2], 0);
+	if (!IS_ERR_OR_NULL(c))
+		KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS),
+				-ECANCELED);
+	iotarget_inst_put(inst);
 }
 
 /* Who has stopped it has it stopped until he starts it, whoever agrees meanwhile. */
@@ -326,6 +355,7 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(agreed_and_canceled),
 	KUNIT_CASE(agreed_and_expired),
 	KUNIT_CASE(agreed_and_gone),
+	KUNIT_CASE(ends_are_looked_at_again),
 	KUNIT_CASE(stopped_by_somebody),
 	KUNIT_CASE(device_does_not_answer),
 	KUNIT_CASE(without_a_policy),
