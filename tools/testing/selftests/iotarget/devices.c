@@ -29,6 +29,7 @@
 #include "gates.h"
 #include "util.h"
 
+#define HUNG_TASK	"/proc/sys/kernel/hung_task_timeout_secs"
 #define NULLB_DIR	"/sys/kernel/config/nullb"
 #define NULLB_PREFIX	"iott_"
 #define SCSI_DEBUG_DIR	"/sys/bus/pseudo/drivers/scsi_debug"
@@ -707,6 +708,22 @@ int device_ext2(const char *path)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+/* After so many seconds the kernel complains of a task that waits; returns what it was. */
+int hung_tasks(int seconds)
+{
+	FILE *f = fopen(HUNG_TASK, "r+e");
+	int before = 0;
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%d", &before) == 1) {
+		rewind(f);
+		fprintf(f, "%d\n", seconds);
+	}
+	fclose(f);
+	return before;
 }
 
 /* The kernel's log from now on. */

@@ -16,7 +16,6 @@
 #define NO_GATES	"iogate is not loaded, or this is not root"
 #define WHERE		"/tmp/iotarget-mkfs"
 #define COPY		"/tmp/iotarget-copy"
-#define HUNG_TASK	"/proc/sys/kernel/hung_task_timeout_secs"
 #define NR_BUILDERS	3
 #define NR_FILES	64		/* of each, that there may be */
 #define MAX_FILE	(48 << 10)
@@ -200,22 +199,6 @@ static int run(const char *tool, const char *path)
 	return ret;
 }
 
-/* Its users wait as long as it is stopped: that is no alarm here. */
-static int hung_tasks(int seconds)
-{
-	FILE *f = fopen(HUNG_TASK, "r+e");
-	int before = 0;
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%d", &before) == 1) {
-		rewind(f);
-		fprintf(f, "%d\n", seconds);
-	}
-	fclose(f);
-	return before;
-}
-
 FIXTURE(mkfs) {
 	char lower[DEVICE_PATH];
 	char path[DEVICE_PATH];
@@ -259,6 +242,7 @@ FIXTURE_SETUP(mkfs)
 	gates_cleanup();
 	ASSERT_EQ(0, gate_new(GATE));
 	ASSERT_EQ(0, gate_on(GATE, self->lower, self->path));
+	/* Its users wait as long as it is stopped: that is no alarm here. */
 	self->hung_tasks = hung_tasks(0);
 }
 

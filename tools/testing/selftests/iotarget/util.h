@@ -184,6 +184,7 @@ int64_t device_wrong(const char *path, uint64_t pos, uint64_t len,
 		     uint64_t seed);
 int device_read_only(const char *path, bool on);
 int device_ext2(const char *path);
+int hung_tasks(int seconds);
 int log_open(void);
 int log_count(int fd, const char *text, const char *text2);
 
