@@ -21,8 +21,13 @@ How a disk is stalled: its BlockBackend gets a limit of one byte a second
 allowance for over an hour. Whatever the guest sends from then on waits in QEMU,
 as with a device that has stopped answering; its commands time out after 30 s, as
 on real hardware. Taking the limit away lets all of it go at once.
+
+How a disk fails: a blkdebug node, which answers reads and writes with EIO, is put
+between the disk and the file of its image, and taken out again.
 """
 
+import errno
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +81,12 @@ BUSES = {bus.name: bus for bus in (
 NAMES = {"usb1": "usb-storage", "uas0": "usb-uas", "nvme0": "nvme", "nvme1": "nvme-slot",
          "vblk0": "virtio-blk", "vscsi0": "virtio-scsi"}
 
-# Sticks that say they are usb1: one with other contents, one that lacks a sector.
-STRANGERS = ("usb1x", "usb1s")
+# Disks that the guest makes itself: for tests that do the same with each kind of disk.
+OWN = ("scsi_debug", "loop", "null_blk")
+
+# Sticks that say they are usb1: one with other contents, one that lacks a sector, one
+# that has the same.
+STRANGERS = ("usb1x", "usb1s", "usb1y")
 
 
 @dataclass
@@ -91,7 +100,7 @@ def default_disks():
     image = pattern_image(BUILD / "images" / "pattern-disk.img", SIZE)
     others = pattern_image(BUILD / "images" / "pattern-other.img", SIZE, first=SIZE)
     smaller = pattern_image(BUILD / "images" / "pattern-smaller.img", SIZE - 512)
-    images = dict(zip(STRANGERS, (others, smaller)))
+    images = dict(zip(STRANGERS, (others, smaller, image)))
     return [Disk(id=name, image=image, serial=f"IOT-{name}", plugged=False, bus=bus)
             for name, bus in NAMES.items()] + \
            [Disk(id=name, image=images[name], serial="IOT-usb1", plugged=False)
@@ -198,12 +207,15 @@ class Slot:
 
 
 class Disks:
-    """Plug, pull, stall and resume, over QMP."""
+    """Plug, pull, stall and resume, over QMP; and a look at the images."""
 
-    def __init__(self, qmp, disks, qtest=None):
+    def __init__(self, qmp, disks, qtest=None, directory="."):
         self.qmp = qmp
         self.disks = {disk.id: disk for disk in disks}
         self.slot = Slot(qtest) if qtest else None
+        self.directory = Path(directory)
+        self.failing = set()            # those whose blkdebug node is there
+        self.hashes = {}                # of images, when they were asked for last
 
     def _disk(self, name):
         try:
@@ -228,6 +240,15 @@ class Disks:
             self.qmp("device_add", **_filled(properties, disk))
         if bus.attach:
             self._attach(name, True)
+
+    def plug_stalled(self, name):
+        """It never answers, from the first read on."""
+        self.qmp("stop")
+        try:
+            self.plug(name)
+            self.stall(name)
+        finally:
+            self.qmp("cont")
 
     def unplug(self, name):
         bus = _bus(self._disk(name))
@@ -291,3 +312,39 @@ class Disks:
     def _limit(self, backend, bps=0, iops=0):
         self.qmp("block_set_io_throttle", id=backend, bps=bps, bps_rd=0, bps_wr=0,
                  iops=iops, iops_rd=0, iops_wr=0)
+
+    def fail(self, name):
+        """It answers reads and writes with errors; it need not be plugged in."""
+        disk = self._disk(name)
+        if name not in self.failing:
+            errors = [{"event": "none", "iotype": kind, "errno": errno.EIO}
+                      for kind in ("read", "write")]
+            self.qmp("blockdev-add", driver="blkdebug", image=f"{name}-file",
+                     **{"node-name": f"{name}-errors", "inject-error": errors})
+            self.failing.add(name)
+        self._stand_on(disk, f"{name}-errors")
+
+    def mend(self, name):
+        self._stand_on(self._disk(name), f"{name}-file")
+
+    def _stand_on(self, disk, below):
+        self.qmp("blockdev-reopen", options=[
+            {"driver": "raw", "node-name": disk.node, "file": below}])
+
+    def note(self, name):
+        """Remember what is in its image."""
+        self.hashes[name] = self._hash(name)
+        return self.hashes[name]
+
+    def same(self, name):
+        """Nothing was written to it since."""
+        if name not in self.hashes:
+            raise QmpError(f"nobody has noted what is in {name}")
+        now = self._hash(name)
+        if now != self.hashes[name]:
+            raise QmpError(f"{name} was written to: {now}, it was {self.hashes[name]}")
+        return now
+
+    def _hash(self, name):
+        self._disk(name)
+        return hashlib.sha256((self.directory / f"{name}.img").read_bytes()).hexdigest()

@@ -12,19 +12,29 @@ import time
 
 from .qmp import QmpError
 
-HELP = ("plug ID | unplug ID | stall ID | throttle ID IOPS | resume ID | after MS VERB... | "
-        "log TEXT | qmp JSON | ping | help")
+HELP = ("plug ID [stalled] | unplug ID | stall ID | throttle ID IOPS | resume ID | fail ID | mend ID | "
+        "note ID | same ID | after MS VERB... | log TEXT | qmp JSON | ping | help")
+
+
+def _plug(machine, name, how=""):
+    if how not in ("", "stalled"):
+        raise ValueError(f"a disk is not plugged in {how}")
+    return machine.disks.plug_stalled(name) if how else machine.disks.plug(name)
 
 
 class HostPort:
     def __init__(self, machine, channel, actions):
         self.machine, self.channel = machine, channel
         self.actions = {
-            "plug": lambda m, name: m.disks.plug(name),
+            "plug": _plug,
             "unplug": lambda m, name: m.disks.unplug(name),
             "stall": lambda m, name: m.disks.stall(name),
             "resume": lambda m, name: m.disks.resume(name),
             "throttle": lambda m, name, iops: m.disks.throttle(name, iops),
+            "fail": lambda m, name: m.disks.fail(name),
+            "mend": lambda m, name: m.disks.mend(name),
+            "note": lambda m, name: m.disks.note(name),
+            "same": lambda m, name: m.disks.same(name),
             "ping": lambda m: "pong",
             "help": lambda m: " | ".join([HELP, *sorted(actions)]),
             "log": lambda m, *words: m.on_line("# host: " + " ".join(words)),

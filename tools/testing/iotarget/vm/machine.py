@@ -88,7 +88,7 @@ class Machine:
         try:
             self.qmp = Qmp(ours["qmp"])
             self.qmp.start()
-            self.disks = Disks(self.qmp, self.disks_wanted, ours["qtest"])
+            self.disks = Disks(self.qmp, self.disks_wanted, ours["qtest"], self.directory)
             self.host = HostPort(self, ours["host"], self.actions)
         except QmpError as err:
             self.__exit__()

@@ -147,6 +147,13 @@ class Plugging(unittest.TestCase):
             with self.assertRaisesRegex(QmpError, "not plugged in"):
                 verb("d0")
 
+    def test_one_that_is_plugged_in_stalled_has_answered_nothing(self):
+        self.qmp.blocks = [{"qdev": "d0", "inserted": {"node-name": "d0-image"}}]
+        self.qmp.hmp = lambda line: self.qmp.told.append(("hmp", line)) or ""
+        self.disks(disk("usb-storage")).plug_stalled("d0")
+        self.assertEqual(self.qmp.commands(), ["stop", "device_add", "block_set_io_throttle",
+                                               "hmp", "cont"])
+
     def test_throttle_and_resume(self):
         self.qmp.blocks = [{"qdev": "/machine/peripheral/e0", "inserted": {"node-name": "e0-image"}},
                            {"qdev": "/machine/peripheral/d0/backend", "inserted": {"node-name": "d0-image"}}]
@@ -155,6 +162,50 @@ class Plugging(unittest.TestCase):
         there.resume("d0")
         self.assertEqual([(a["id"], a["iops"]) for _, a in self.qmp.told],
                          [("/machine/peripheral/d0/backend", n) for n in (3, 0)])
+
+
+class Failing(unittest.TestCase):
+    def setUp(self):
+        self.qmp = Qmp()
+        self.disks = disks.Disks(self.qmp, [disk("virtio-blk")])
+
+    def test_errors_are_put_below_the_disk_and_taken_away(self):
+        self.disks.fail("d0")
+        self.disks.mend("d0")
+        self.disks.fail("d0")
+        self.assertEqual(self.qmp.commands(), ["blockdev-add", *3 * ["blockdev-reopen"]])
+        added = self.qmp.told[0][1]
+        self.assertEqual((added["driver"], added["image"]), ("blkdebug", "d0-file"))
+        self.assertEqual({e["iotype"] for e in added["inject-error"]}, {"read", "write"})
+        below = [a["options"][0]["file"] for c, a in self.qmp.told if c == "blockdev-reopen"]
+        self.assertEqual(below, ["d0-errors", "d0-file", "d0-errors"])
+
+    def test_a_disk_that_is_not_there_is_told(self):
+        for verb in (self.disks.fail, self.disks.mend, self.disks.note):
+            with self.assertRaisesRegex(QmpError, "no disk named e0"):
+                verb("e0")
+
+
+class Images(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.image = Path(temporary.name) / "d0.img"
+        self.image.write_bytes(bytes(4096))
+        self.disks = disks.Disks(Qmp(), [disk("usb-storage")], directory=temporary.name)
+
+    def test_what_was_not_written_to_is_the_same(self):
+        self.assertEqual(self.disks.note("d0"), self.disks.same("d0"))
+
+    def test_one_byte_is_a_difference(self):
+        self.disks.note("d0")
+        self.image.write_bytes(bytes(4095) + b"x")
+        with self.assertRaisesRegex(QmpError, "d0 was written to"):
+            self.disks.same("d0")
+
+    def test_there_has_to_be_something_to_compare_with(self):
+        with self.assertRaisesRegex(QmpError, "nobody has noted"):
+            self.disks.same("d0")
 
 
 class Arguments(unittest.TestCase):

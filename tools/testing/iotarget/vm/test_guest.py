@@ -98,6 +98,9 @@ class Requests(unittest.TestCase):
         self.asked = []
 
         class Disks:
+            def plug_stalled(this, name):
+                self.asked.append(("plug_stalled", name))
+
             def unplug(this, name):
                 self.asked.append(("unplug", name))
 
@@ -113,6 +116,11 @@ class Requests(unittest.TestCase):
         self.assertEqual(self.port.do("unplug usb0"), ("ok", ""))
         self.assertEqual(self.port.do("unplug-usb"), ("ok", ""))
         self.assertEqual(self.asked, [("unplug", "usb0")] * 2)
+
+    def test_plugged_in_stalled_or_not(self):
+        self.assertEqual(self.port.do("plug usb1 stalled")[0], "ok")
+        self.assertEqual(self.asked, [("plug_stalled", "usb1")])
+        self.assertEqual(self.port.do("plug usb1 twice")[0], "error")
 
     def test_throttle(self):
         self.assertEqual(self.port.do("throttle nvme0 1"), ("ok", ""))
