@@ -63,6 +63,8 @@ class Environment:
     modules: tuple = ()                 # the kernel's modules: "name [parameters]"
     boots: tuple = (Boot(),)            # first match wins
     left_out: tuple = ()                # (glob of programs not run here, why)
+    programs: tuple = ()                # only these; all
+    longer: int = 1                     # times as long as usual for each of them
     tools: tuple = ()                   # (test program, what it runs): provision.GUEST_TOOLS
     sticks: bool = True                 # has USB
     disks: bool = True                  # has what it takes to plug and pull disks (disks.py)
@@ -71,7 +73,8 @@ class Environment:
     slowness: int = 1                   # for the time limits of programs and tests
     cycles: int = 200                   # of a test that does the same thing often
     plug_rounds: int = 3                # of plugging, loading and pulling all disks
-    pulled: tuple = ()                  # names of those that tests of one disk take; all
+    pulled: tuple = ()                  # names of those that tests of one disk take (disks.py,
+                                        # or of its own: disks.OWN); all
     race_share: int = 1                 # of the matrix of races, one row of so many
     patient: bool = False               # may be slowed down by other work
     full: tuple = ()                    # (field, value): what differs in test-full
@@ -189,7 +192,7 @@ ENVIRONMENTS = (
         left_out=(*DATA, *WAITS),
         boots=BOOTS,
         cycles=30,
-        pulled=("usb1", "uas0"),
+        pulled=("usb1", "uas0", "null_blk"),
         full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
         faults=(WARN, HUNG),
     ),
@@ -203,7 +206,7 @@ ENVIRONMENTS = (
         tools=TOOLS,
         left_out=(*OURS_ALONE, *WAITS),
         boots=BOOTS,
-        pulled=("nvme0", "nvme1"),
+        pulled=("nvme0", "nvme1", "loop"),
         full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
         faults=(WARN, HUNG),
     ),
@@ -218,7 +221,7 @@ ENVIRONMENTS = (
         tools=TOOLS,
         left_out=(*DATA, *OURS_ALONE),
         boots=BOOTS,
-        pulled=("vblk0", "vscsi0"),
+        pulled=("vblk0", "vscsi0", "scsi_debug"),
         full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
         faults=(WARN, HUNG),
     ),
@@ -240,7 +243,7 @@ ENVIRONMENTS = (
         cycles=10,
         race_share=28,
         patient=True,
-        pulled=("usb1",),
+        pulled=("usb1", "scsi_debug"),
         full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("cycles", 20),
               ("left_out", DATA), ("pulled", ())),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
@@ -273,7 +276,8 @@ ENVIRONMENTS = (
         cycles=10,
         race_share=28,
         patient=True,
-        full=(("race_share", 1), ("cycles", 20), ("left_out", DATA)),
+        pulled=("null_blk",),
+        full=(("race_share", 1), ("cycles", 20), ("left_out", DATA), ("pulled", ())),
         faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
         tolerated=(
             Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",

@@ -47,15 +47,20 @@ const char *host_has(const char *id)
 	return NULL;
 }
 
-/* Why a test that does the same with each bus leaves that of this disk out. */
-const char *host_pulls(const char *id)
+/* Why a test that does the same with each kind of disk leaves this one out. */
+const char *host_turn(const char *id)
 {
 	const char *pulled = getenv("IOTARGET_PULLED");
-	const char *why = host_has(id);
 
-	if (!why && pulled && *pulled && !is_among(id, pulled))
-		why = "for time it has its turn in another kernel, here in test-full";
-	return why;
+	if (pulled && *pulled && !is_among(id, pulled))
+		return "for time it has its turn in another kernel, here in test-full";
+	return NULL;
+}
+
+/* The same of one that the host plugs in. */
+const char *host_pulls(const char *id)
+{
+	return host_has(id) ?: host_turn(id);
 }
 
 /* Kernels that are slow for being watched get as much more time. */
@@ -165,33 +170,62 @@ static bool has_serial(const char *name, const char *serial)
 		"serial", "device/serial", "device/vpd_pg80",
 		"device/../../../../serial",
 	};
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], queue[PATH_MAX + 8];
 	unsigned int i;
 
 	snprintf(dir, sizeof(dir), "/sys/block/%s", name);
+	snprintf(queue, sizeof(queue), "%s/queue", dir);
+	if (access(queue, F_OK))
+		return false;
 	for (i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (file_has(dir, places[i], serial))
 			return true;
 	return false;
 }
 
+/* How many disks say that they are this one; one of them is named. */
+static unsigned int count_disks(const char *id, char *name, size_t size)
+{
+	unsigned int count = 0;
+	struct dirent *entry;
+	char serial[64];
+	DIR *dir = opendir("/sys/block");
+
+	snprintf(serial, sizeof(serial), SERIAL "%s", id);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' ||
+		    !has_serial(entry->d_name, serial))
+			continue;
+		snprintf(name, size, "%.31s", entry->d_name);
+		count++;
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+/*
+ * Until so many disks that say they are this one have entered the system, even if they
+ * don't answer yet: what has a queue in sysfs has told all who watch the class.
+ */
+bool disks_enter(const char *id, unsigned int count)
+{
+	uint64_t until = now_ms() + slow(PLUGGED_MS);
+	char name[32];
+
+	while (count_disks(id, name, sizeof(name)) < count) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(10);
+	}
+	return true;
+}
+
 /* The disk that says it is this one, if there is one. */
 bool disk_find(struct plugged *disk)
 {
-	char serial[64];
-	struct dirent *entry;
-	DIR *dir = opendir("/sys/block");
-
-	snprintf(serial, sizeof(serial), SERIAL "%s", disk->id);
 	disk->name[0] = '\0';
-	while (dir && !disk->name[0] && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' &&
-		    has_serial(entry->d_name, serial))
-			snprintf(disk->name, sizeof(disk->name), "%.31s",
-				 entry->d_name);
-	if (dir)
-		closedir(dir);
-	if (!disk->name[0])
+	if (!count_disks(disk->id, disk->name, sizeof(disk->name)))
 		return false;
 	snprintf(disk->path, sizeof(disk->path), "/dev/%s", disk->name);
 	return device_size(disk->path) > 0;
@@ -269,4 +303,17 @@ int disk_inflight(const struct plugged *disk)
 		reads = -EIO;
 	fclose(f);
 	return reads < 0 ? reads : reads + writes;
+}
+
+/* The driver may get a request from a worker of the block layer. */
+bool disk_gets_busy(const struct plugged *disk)
+{
+	uint64_t until = now_ms() + slow(1000);
+
+	while (disk_inflight(disk) <= 0) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(1);
+	}
+	return true;
 }

@@ -20,16 +20,19 @@ struct plugged {
 
 /* These return NULL, or why it can't be. */
 const char *host_has(const char *id);
+const char *host_turn(const char *id);
 const char *host_pulls(const char *id);
 
 /* These return 0 or a negative errno, and say on standard output why. */
 int host_ask(const char *verb, const char *words);
 bool disk_find(struct plugged *disk);
+bool disks_enter(const char *id, unsigned int count);
 int disk_plug(struct plugged *disk, const char *id);
 int disk_pull(const struct plugged *disk);
 bool disk_there(const struct plugged *disk);
 int disk_wait_gone(const struct plugged *disk, unsigned int ms);
 int disk_inflight(const struct plugged *disk);
+bool disk_gets_busy(const struct plugged *disk);
 unsigned int slow(unsigned int ms);
 
 #endif /* _IOTARGET_HOST_H */

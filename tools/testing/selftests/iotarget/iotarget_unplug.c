@@ -288,19 +288,6 @@ TEST_F_TIMEOUT(unplug, under_load_and_plugged_in_again, 60)
 	EXPECT_EQ(0, device_wrong(self->disk.path, 0, SPAN, SEED));
 }
 
-/* The driver may get it from a worker of the block layer. */
-static bool gets_busy(const struct plugged *disk)
-{
-	uint64_t until = now_ms() + slow(1000);
-
-	while (disk_inflight(disk) <= 0) {
-		if (now_ms() > until)
-			return false;
-		sleep_ms(1);
-	}
-	return true;
-}
-
 /* What the device had and did not answer is unknown, and not "never sent". */
 TEST_F_TIMEOUT(unplug, with_commands_in_flight, 60)
 {
@@ -311,7 +298,7 @@ TEST_F_TIMEOUT(unplug, with_commands_in_flight, 60)
 
 	ASSERT_EQ(0, hold_up(&self->disk, variant->asked));
 	ASSERT_EQ(0, send_some(self->fd, FLIGHT, variant->out));
-	EXPECT_TRUE(gets_busy(&self->disk));
+	EXPECT_TRUE(disk_gets_busy(&self->disk));
 	ASSERT_EQ(0, pull(&self->disk, variant->asked));
 	if (variant->asked) {
 		/*

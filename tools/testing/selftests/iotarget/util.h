@@ -160,6 +160,7 @@ const char *brd_disk(void);
 const char *scsi_debug_disk(void);
 int scsi_debug_protect(bool protect);
 int scsi_debug_set(const char *attr, long value);
+int loop_new(char *path, size_t size);
 const char *loop_disk(unsigned int size_mb, bool read_only);
 const char *loop_over(int file, bool read_only);
 const char *loop_empty(void);

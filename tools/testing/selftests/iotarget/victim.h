@@ -41,19 +41,30 @@ int job_begin(struct job *job, const char *call, unsigned int ms,
 bool is_over(const struct job *job);
 bool over_within(const struct job *job, unsigned int ms);
 
-/* A disk that is pulled by the host, or one of scsi_debug that is removed. */
-enum how { DISK_PULLED, DISK_DELETED, HOST_GOES };
+/* How a disk goes, and whose it is. */
+enum how {
+	DISK_PULLED,	/* by the host */
+	DISK_DELETED,	/* scsi_debug: in sysfs */
+	DISK_OFFLINE,	/* scsi_debug: the same, and before that it is offline */
+	HOST_GOES,	/* scsi_debug: with its adapter */
+	POWER_CUT,	/* null_blk */
+	FILE_TAKEN,	/* loop: what is left has no capacity */
+};
 
 struct victim {
-	struct plugged	disk;
+	struct plugged	disk;		/* id: only if it is the host's */
 	enum how	how;
 	char		path[DEVICE_PATH];
-	bool		gone;
+	bool		gone;		/* that was done, or it was removed otherwise */
+	bool		fails;		/* whatever it is asked */
 };
 
 void no_scsi_debug(void);
 const char *victim_lacks(const char *id, enum how how);
 int victim_make(struct victim *v, const char *id, enum how how);
+int victim_slow(struct victim *v, bool answers);
+int victim_fail(struct victim *v);
+int victim_remove(struct victim *v);
 int vanish(void *arg);
 int vanish_now(struct victim *v, unsigned int held_ms);
 int vanish_begin(struct job *job, struct victim *v, unsigned int held_ms);
