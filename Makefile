@@ -40,6 +40,7 @@ help:
 	@echo "make install          modules_install and tools_install"
 	@echo "make demo             see it at work in a virtual machine, with a USB stick"
 	@echo "make test             the tests; ENV=stock-6.12 or ENV=uml,... and TESTS=GLOB choose some"
+	@echo "                      (TESTS=removal: the whole matrix of removals)"
 	@echo "make test-full        the same, with more of what is done often (hours)"
 	@echo "make kunit            unit tests in user-mode Linux with KASAN and lockdep (ENV=uml)"
 	@echo "make vm               tests in a stock kernel in a virtual machine (ENV=stock-6.12)"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vm import environments, in_tree, ktap, provision       # noqa: E402
+from vm import cells, environments, in_tree, ktap, provision    # noqa: E402
 from vm.plan import Plan                                    # noqa: E402
 from vm.results import Row, report                          # noqa: E402
 from vm.shell import TREE, Failure, say                     # noqa: E402
@@ -114,6 +114,8 @@ def run_environment(env, pattern, alarms):
     if guarded(row, "tests", runner.run, row, pattern) is False:
         say(f"  no test of {env.name} matches {pattern}")
     row.finish()
+    if env.programs:
+        rows.append(matrix(env, row.tests))
     if alarms and env.faults:
         proof = Row(f"{env.name} alarms")
         guarded(proof, "alarms", runner.prove, proof)
@@ -126,6 +128,16 @@ def run_own(name, pattern):
     row = Row(name)
     guarded(row, name, OWN[name][0], row, pattern)
     return [row.finish()]
+
+
+def matrix(env, tests):
+    """The cells of the matrix of removals, each shown or red by its own name."""
+    row = Row(f"{env.name} cells")
+    judged = cells.judge(env, tests, cells.sources())
+    for test in judged:
+        row.add(test)
+    row.note = cells.summary(env, judged)
+    return row.finish()
 
 
 def list_environments():
@@ -146,7 +158,8 @@ def main():
     parser.add_argument("--full", action="store_true",
                         help="do more often what is done often (hours)")
     parser.add_argument("--tests", default="", help="only those that match this glob: "
-                        "SUITE.CASE (uml), PROGRAM or PROGRAM.FIXTURE.TEST (stock)")
+                        "SUITE.CASE (uml), PROGRAM or PROGRAM.FIXTURE.TEST (stock); "
+                        f"{cells.NAME}: the whole matrix of removals, with all disks")
     parser.add_argument("--alarms", choices=("auto", "yes", "no"), default="auto",
                         help="plant faults to prove the alarms; auto: unless --tests is given")
     parser.add_argument("--timeout", type=int, default=0, help="seconds for one boot")
@@ -168,11 +181,21 @@ def main():
         say(str(err))
         return 2
     keep_going = options.keep_going or bool(wanted)
+    pattern = options.tests
     if not wanted:
         envs = list(environments.ENVIRONMENTS)
+        if cells.wanted(options.tests):
+            envs = [env for env in envs if cells.possible(env)]
         wanted = ([] if options.tests else list(OWN)) + [env.name for env in envs]
     if options.full:
         envs = [env.in_full() for env in envs]
+    if cells.wanted(options.tests):
+        for name in wanted:
+            if name in OWN or not cells.possible(environments.by_name(name)):
+                say(f"{name} has no disks to be pulled: the matrix of removals is not for it")
+                return 2
+        envs = [cells.whole(env) for env in envs]
+        pattern = ""
     if options.timeout:
         envs = [dataclasses.replace(env, timeout=options.timeout) for env in envs]
 
@@ -189,8 +212,8 @@ def main():
 
     def step(name):
         if name in OWN:
-            return run_own(name, options.tests)
-        return run_environment(by_name[name], options.tests, alarms)
+            return run_own(name, pattern)
+        return run_environment(by_name[name], pattern, alarms)
 
     plan = Plan(step, keep_going)
     for name in [name for name in OWN if name in wanted] + list(by_name):

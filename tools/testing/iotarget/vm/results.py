@@ -20,6 +20,7 @@ class Row:
     seconds: float = 0.0
     broken: bool = False        # something other than a test failed: build, package, tool
     begun: bool = False
+    note: str = ""              # a line for the end
 
     def __post_init__(self):
         self.started = time.monotonic()
@@ -79,6 +80,9 @@ def report(rows):
                 say(f"  {name}: {test.name}: {first}")
                 for line in rest:
                     say(line)
+    for row in rows:
+        if row.note:
+            say(f"\n{row.note}")
     total = {o: sum(row.count(o) for row in rows) for o in (PASSED, FAILED, SKIPPED)}
     if not total[PASSED] and not total[FAILED]:
         say("\nno test ran")

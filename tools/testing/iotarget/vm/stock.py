@@ -30,7 +30,9 @@ class StockRunner:
         self.tool = build.tool()
 
     def tests(self):
-        return [p for p in self.programs if not build.is_helper(p)]
+        only = self.env.programs
+        return [p for p in self.programs if not build.is_helper(p) and
+                (not only or p.stem in only)]
 
     def _tools(self, chosen):
         """What the programs run, with its libraries: many megabytes, so only where needed."""
@@ -59,11 +61,12 @@ class StockRunner:
             command = self._command(program, pattern)
             if command:
                 boots.setdefault(self.env.boot_for(program.stem), []).append((program, command))
-        if self.env.kunit and not boots:
+        if self.env.kunit and not boots and not self.env.programs:
             boots[self.env.boots[-1]] = []
         for number, (boot, chosen) in enumerate(boots.items()):
             # the unit tests once, in the boot of most tests
-            kunit = self.env.kunit and boot == max(boots, key=lambda b: len(boots[b]))
+            kunit = self.env.kunit and not self.env.programs and \
+                boot == max(boots, key=lambda b: len(boots[b]))
             self._boot(row, boot, chosen, number or "", kunit, pattern)
         return len(row.tests) > before
 
@@ -90,7 +93,7 @@ class StockRunner:
         return None
 
     def _jobs(self, chosen, number, kunit, pattern):
-        limit = build.selftest_timeout() * self.env.slowness
+        limit = build.selftest_timeout() * self.env.slowness * self.env.longer
         jobs = [Job(p.stem, command, limit) for p, command in chosen]
         if self.env.kunit:
             # a boot without the unit tests loads the same modules
