@@ -4,6 +4,7 @@
  * kept and sent, what was sent is told truthfully, another disk is not taken for the
  * one that is gone, and who waits does so within the limits of the policy.
  */
+#include <endian.h>
 #include <sys/mount.h>
 
 #include "fixture.h"
@@ -359,6 +360,9 @@ TEST_F_TIMEOUT(back, loss_is_not_hidden, 60)
 
 /* -- others ----------------------------------------------------------------- */
 
+#define EDGE		(64 << 10)	/* at both ends, that are compared */
+#define STICK		(16 * MIB)
+
 FIXTURE(stranger) {
 	struct plugged disk;
 	int fd, log;
@@ -367,21 +371,66 @@ FIXTURE(stranger) {
 FIXTURE_VARIANT(stranger) {
 	const char *id;		/* says it is usb1 */
 	const char *why;
+	bool alike;		/* but for the partition table */
 };
 
 FIXTURE_VARIANT_ADD(stranger, contents) {
 	"usb1x", "another contents at its beginning" };
 FIXTURE_VARIANT_ADD(stranger, smaller) { "usb1s", "another size" };
+FIXTURE_VARIANT_ADD(stranger, partition_table) {
+	"usb1y", "another contents at its beginning", true };
 
-FIXTURE_SETUP(stranger)
+/* One partition, from there on; and the rest of the sector as it was filled. */
+static int write_table(const char *path, uint32_t start)
 {
-	const char *why = host_pulls("usb1") ?: host_has(variant->id);
+	uint8_t sector[SECTOR], *entry = sector + 446;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int ret = 0;
 
-	if (!module_loaded())
-		SKIP(return, NO_MODULE);
-	if (why)
-		SKIP(return, "%s: %s", variant->id, why);
-	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, sector, SECTOR, 0) != SECTOR)
+		ret = -EIO;
+	memset(entry, 0, 64);
+	entry[4] = 0x83;
+	*(uint32_t *)(entry + 8) = htole32(start);
+	*(uint32_t *)(entry + 12) = htole32(2048);
+	sector[510] = 0x55;
+	sector[511] = 0xaa;
+	if (!ret && (pwrite(fd, sector, SECTOR, 0) != SECTOR || fsync(fd)))
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
+/* What any test has left at its ends is written over: so two of them are alike. */
+static int fill_edges(const char *path)
+{
+	return device_fill(path, 0, EDGE, SEED) ?:
+	       device_fill(path, STICK - EDGE, EDGE, SEED);
+}
+
+/* One that says it is usb1 is made like that, and pulled. */
+static int make_alike(const char *id, uint32_t start)
+{
+	struct plugged twin = { .id = "usb1" };
+	int ret = host_ask("plug", id);
+
+	if (!ret && !disks_enter("usb1", 1))
+		ret = -ENODEV;
+	if (!ret && !disk_find(&twin))
+		ret = -ENODEV;
+	ret = ret ?: fill_edges(twin.path);
+	if (!ret && start)
+		ret = write_table(twin.path, start);
+	return host_ask("unplug", id) ?:
+	       disk_wait_gone(&twin, slow(GONE_MS)) ?: ret;
+}
+
+/* The target holds for usb1, which is gone, and has two writes for it. */
+static void lose_usb1(struct __test_metadata *_metadata,
+		      struct _test_data_stranger *self)
+{
 	self->fd = target_new("return-stranger", 0);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, set_policy(self->fd, POLICY_HOLD | POLICY_LOSSY, HOLD_MS,
@@ -395,9 +444,30 @@ FIXTURE_SETUP(stranger)
 	ASSERT_LE(0, self->log);
 }
 
+FIXTURE_SETUP(stranger)
+{
+	const char *why = host_pulls("usb1") ?: host_has(variant->id);
+
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (why)
+		SKIP(return, "%s: %s", variant->id, why);
+	if (variant->alike)
+		ASSERT_EQ(0, make_alike(variant->id, 4096));
+	ASSERT_EQ(0, host_ask("note", variant->id));
+	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
+	if (variant->alike) {
+		ASSERT_EQ(0, fill_edges(self->disk.path));
+		ASSERT_EQ(0, write_table(self->disk.path, 8192));
+	}
+	lose_usb1(_metadata, self);
+}
+
 FIXTURE_TEARDOWN(stranger)
 {
 	close(self->log);
+	if (variant->alike)
+		EXPECT_EQ(0, fill_edges(self->disk.path));
 	host_ask("unplug", "usb1");
 	EXPECT_EQ(0, disk_wait_gone(&self->disk, slow(GONE_MS)));
 	EXPECT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
@@ -417,7 +487,7 @@ static bool log_says(int log, const char *text)
 	return true;
 }
 
-/* Refused, and the log says why; then the right one comes. */
+/* Refused, with nothing written to it, and the log says why; then the right one comes. */
 TEST_F_TIMEOUT(stranger, is_refused, 60)
 {
 	struct plugged other = { .id = "usb1" };
@@ -429,8 +499,86 @@ TEST_F_TIMEOUT(stranger, is_refused, 60)
 	EXPECT_EQ(2, still_held(self->fd, 2));
 	EXPECT_EQ(0, host_ask("unplug", variant->id));
 	EXPECT_EQ(0, disk_wait_gone(&other, slow(GONE_MS)));
+	EXPECT_EQ(0, host_ask("same", variant->id));
 	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
 	check_all(_metadata, self->fd, 2, 0, DONE);
+}
+
+FIXTURE(twins) {
+	struct _test_data_stranger stranger;
+};
+
+FIXTURE_VARIANT(twins) {
+	const char *pulled, *taken;
+};
+
+FIXTURE_VARIANT_ADD(twins, the_other_goes) { "usb1y", "usb1" };
+FIXTURE_VARIANT_ADD(twins, the_lost_one_goes) { "usb1", "usb1y" };
+
+FIXTURE_SETUP(twins)
+{
+	struct _test_data_stranger *s = &self->stranger;
+	const char *why = host_pulls("usb1") ?: host_has("usb1y");
+
+	if (!module_loaded())
+		SKIP(return, NO_MODULE);
+	if (why)
+		SKIP(return, "usb1y: %s", why);
+	ASSERT_EQ(0, make_alike("usb1y", 0));
+	ASSERT_EQ(0, disk_plug(&s->disk, "usb1"));
+	ASSERT_EQ(0, fill_edges(s->disk.path));
+	lose_usb1(_metadata, s);
+}
+
+FIXTURE_TEARDOWN(twins)
+{
+	struct _test_data_stranger *s = &self->stranger;
+
+	close(s->log);
+	EXPECT_EQ(0, target_delete(s->fd, LONG_MS, NULL));
+	close(s->fd);
+	EXPECT_EQ(0, host_ask("unplug", variant->taken));
+	ON_TIME();
+}
+
+/*
+ * The lost one and another of the same serial number and contents, both at once: who
+ * knows which?  Neither is taken, until one of them is gone again.  So that neither is
+ * seen before the other, the search is kept by a third, which does not answer.
+ */
+TEST_F_TIMEOUT(twins, are_not_told_apart, 90)
+{
+	struct _test_data_stranger *s = &self->stranger;
+	unsigned int i;
+
+	ASSERT_EQ(0, host_ask("note", "usb1"));
+	ASSERT_EQ(0, host_ask("note", "usb1x"));
+	ASSERT_EQ(0, host_ask("note", "usb1y"));
+	ASSERT_EQ(0, host_ask("plug", "usb1x stalled"));
+	ASSERT_TRUE(disks_enter("usb1", 1));
+	ASSERT_EQ(0, host_ask("plug", "usb1"));
+	ASSERT_EQ(0, host_ask("plug", "usb1y"));
+	EXPECT_TRUE(disks_enter("usb1", 3));
+	ASSERT_EQ(0, host_ask("resume", "usb1x"));
+	EXPECT_TRUE(log_says(s->log, "2 disks are the device that is gone"));
+	EXPECT_EQ(1, info_of(s->fd).away);
+	EXPECT_EQ(2, still_held(s->fd, 2));
+	EXPECT_EQ(0, host_ask("same", "usb1"));
+	EXPECT_EQ(0, host_ask("same", "usb1y"));
+
+	ASSERT_EQ(0, host_ask("unplug", variant->pulled));
+	check_all(_metadata, s->fd, 2, 0, DONE);
+	EXPECT_EQ(STARTED, target_state(s->fd));
+	for (i = 0; i < 2; i++) {
+		struct iotarget_test_transfer out;
+
+		EXPECT_EQ(0, target_read(s->fd, WRITTEN + i * BLOCK, BLOCK,
+					 LONG_MS, &out));
+		EXPECT_EQ(0, out.wrong);
+	}
+	EXPECT_EQ(0, host_ask("same", variant->pulled));
+	EXPECT_EQ(0, host_ask("same", "usb1x"));
+	EXPECT_EQ(0, host_ask("unplug", "usb1x"));
 }
 
 /* -- a file system ---------------------------------------------------------- */
