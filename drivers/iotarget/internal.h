@@ -260,6 +260,7 @@ struct iotarget_removal {
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
  * @unknown: what came to an end of which nobody knows what it did         (A)
+ * @replayed: what was sent once more to a device that is back             (A)
  * @saved: the parameters that a reopen uses                               (L)
  * @deleting: cleanup() was called                                         (A)
  * @release_work: the last put may come in interrupt context
@@ -280,6 +281,7 @@ struct iotarget {
 	atomic_long_t		bounce_bytes;
 	atomic_long_t		limbo;
 	atomic_long_t		unknown;
+	atomic_long_t		replayed;
 	struct {
 		u32		type;
 		u32		access;

@@ -176,15 +176,17 @@ void iotarget_suspect_take(struct iotarget_gate *gate, struct bio_list *failing)
 void iotarget_suspect_requeue(struct iotarget_gate *gate,
 			      struct bio_list *failing)
 {
+	struct iotarget *target = gate_to_target(gate);
 	struct bio_list again = BIO_EMPTY_LIST;
 	struct bio *upper;
 
 	lockdep_assert_held(&gate->lock);
 	while ((upper = take(gate))) {
-		if (!sent_again(gate_to_target(gate), upper)) {
+		if (!sent_again(target, upper)) {
 			take_to_fail(gate, upper, failing);
 			continue;
 		}
+		atomic_long_inc(&target->replayed);
 		upper->bi_status = BLK_STS_OK;
 		bio_list_add(&again, upper);
 		gate->nr_pended++;

@@ -556,6 +556,7 @@ int iotarget_get_info(struct iotarget *target, struct iotarget_info *info)
 	info->limbo_bytes = atomic_long_read(&target->bounce_bytes);
 	info->pended = iotarget_gate_held(&target->gate);
 	info->unknown = atomic_long_read(&target->unknown);
+	info->replayed = atomic_long_read(&target->replayed);
 	info->held_bytes = READ_ONCE(target->gate.held_bytes);
 	info->away = READ_ONCE(target->gate.lost);
 	info->state = iotarget_get_state(target);

@@ -410,6 +410,7 @@ struct iotarget_open_params {
  *	fail
  * @unknown: requests and bios that ended, since the target was made, without anybody
  *	knowing what they did
+ * @replayed: bios that were sent once more to a device that was back, since then
  */
 struct iotarget_info {
 	u64			id;
@@ -445,6 +446,7 @@ struct iotarget_info {
 	u64			at_risk;
 	u64			lost;
 	u64			unknown;
+	u64			replayed;
 };
 
 /**

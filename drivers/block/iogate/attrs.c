@@ -43,13 +43,10 @@ static ssize_t store_end(struct iogate *g, int error, size_t len)
 }
 
 /* What the next power-on will use. */
-static ssize_t store_bool(struct iogate *g, bool *flag, const char *page,
-			  size_t len)
+static ssize_t store_flag(struct iogate *g, bool *flag, bool value, size_t len)
 {
-	bool value;
-	int ret;
+	int ret = store_begin(g);
 
-	ret = kstrtobool(page, &value) ?: store_begin(g);
 	if (ret)
 		return ret;
 	if (g->disk)
@@ -57,6 +54,15 @@ static ssize_t store_bool(struct iogate *g, bool *flag, const char *page,
 	else
 		*flag = value;
 	return store_end(g, ret, len);
+}
+
+static ssize_t store_bool(struct iogate *g, bool *flag, const char *page,
+			  size_t len)
+{
+	bool value;
+	int ret = kstrtobool(page, &value);
+
+	return ret ?: store_flag(g, flag, value, len);
 }
 
 static ssize_t iogate_read_only_show(struct config_item *item, char *page)
@@ -151,6 +157,23 @@ static ssize_t iogate_hold_bytes_store(struct config_item *item,
 	else
 		g->hold_bytes = bytes;
 	return store_end(g, ret, len);
+}
+
+static ssize_t iogate_replay_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%s\n",
+			  to_iogate(item)->replay ? "overwrite" : "none");
+}
+
+static ssize_t iogate_replay_store(struct config_item *item, const char *page,
+				   size_t len)
+{
+	const bool overwrite = sysfs_streq(page, "overwrite");
+	struct iogate *g = to_iogate(item);
+
+	if (!overwrite && !sysfs_streq(page, "none"))
+		return -EINVAL;
+	return store_flag(g, &g->replay, overwrite, len);
 }
 
 static const char * const queries[] = {
@@ -385,7 +408,7 @@ static ssize_t iogate_inflight_show(struct config_item *item, char *page)
 	return ret;
 }
 
-/* "away at_risk lost", of a gate that holds. */
+/* "away at_risk lost unknown replayed", of a gate that holds. */
 static ssize_t iogate_loss_show(struct config_item *item, char *page)
 {
 	struct iotarget_info *info = take_info(to_iogate(item));
@@ -393,8 +416,9 @@ static ssize_t iogate_loss_show(struct config_item *item, char *page)
 
 	if (IS_ERR(info))
 		return PTR_ERR(info);
-	ret = sysfs_emit(page, "%u %llu %llu\n", info->away, info->at_risk,
-			 info->lost);
+	ret = sysfs_emit(page, "%u %llu %llu %llu %llu\n", info->away,
+			 info->at_risk, info->lost, info->unknown,
+			 info->replayed);
 	kfree(info);
 	return ret;
 }
@@ -406,6 +430,7 @@ CONFIGFS_ATTR(iogate_, partitions);
 CONFIGFS_ATTR(iogate_, hold_seconds);
 CONFIGFS_ATTR(iogate_, hold_bytes);
 CONFIGFS_ATTR(iogate_, lossy);
+CONFIGFS_ATTR(iogate_, replay);
 CONFIGFS_ATTR(iogate_, query);
 CONFIGFS_ATTR(iogate_, power);
 CONFIGFS_ATTR(iogate_, state);
@@ -423,6 +448,7 @@ struct configfs_attribute *iogate_attrs[] = {
 	&iogate_attr_hold_seconds,
 	&iogate_attr_hold_bytes,
 	&iogate_attr_lossy,
+	&iogate_attr_replay,
 	&iogate_attr_query,
 	&iogate_attr_power,
 	&iogate_attr_state,

@@ -25,6 +25,7 @@
  * @hold_seconds: wait so long for a device that is gone; 0: not at all
  * @hold_bytes: hold so much for it; 0: as iotarget.ko thinks right
  * @lossy: what it lost is no error
+ * @replay: writes that it had are sent again
  * @query: what is answered when the device may go
  * @disk: while the power is on
  */
@@ -41,6 +42,7 @@ struct iogate {
 	unsigned int		hold_seconds;
 	u64			hold_bytes;
 	bool			lossy;
+	bool			replay;
 	enum iotarget_disk_query query;
 	struct iotarget_disk	*disk;
 };

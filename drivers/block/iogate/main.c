@@ -205,7 +205,8 @@ int iogate_power_on(struct iogate *g)
 	char name[DISK_NAME_LEN];
 	const struct iotarget_policy policy = {
 		.flags = (g->hold_seconds ? IOTARGET_POLICY_HOLD : 0) |
-			 (g->lossy ? IOTARGET_POLICY_LOSSY : 0),
+			 (g->lossy ? IOTARGET_POLICY_LOSSY : 0) |
+			 (g->replay ? IOTARGET_POLICY_REPLAY : 0),
 		.hold_ms = g->hold_seconds * MSEC_PER_SEC,
 		.hold_bytes = g->hold_bytes,
 	};

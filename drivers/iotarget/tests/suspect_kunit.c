@@ -305,6 +305,7 @@ static void writes_are_replayed_in_order(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s->upper[i].order, 2 + i);
 	KUNIT_EXPECT_EQ(test, s->upper[5].order, 6);
 	KUNIT_EXPECT_EQ(test, info().unknown, 1);
+	KUNIT_EXPECT_EQ(test, info().replayed, 4);
 }
 
 /* A flush that was out is no excuse for what was lost before it. */

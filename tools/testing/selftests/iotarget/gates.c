@@ -107,6 +107,31 @@ bool gate_inflight(const char *name, uint64_t *held, uint64_t *sent)
 	return true;
 }
 
+bool gate_loss(const char *name, struct gate_loss *loss)
+{
+	char text[128];
+
+	return !gate_get(name, "loss", text, sizeof(text)) &&
+	       sscanf(text, "%llu %llu %llu %llu %llu", &loss->away,
+		      &loss->at_risk, &loss->lost, &loss->unknown,
+		      &loss->replayed) == 5;
+}
+
+/* Does it find that its device is gone, or back? */
+bool gate_is_away(const char *name, bool away, unsigned int ms)
+{
+	const uint64_t until = now_ms() + ms;
+	struct gate_loss loss;
+
+	for (;;) {
+		if (gate_loss(name, &loss) && loss.away == away)
+			return true;
+		if (now_ms() > until)
+			return false;
+		sleep_ms(5);
+	}
+}
+
 /* Does it come to hold so many? */
 bool gate_holds(const char *name, uint64_t held, unsigned int ms)
 {

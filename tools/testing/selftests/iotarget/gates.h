@@ -12,6 +12,11 @@
 #define GATE_DIR	"/sys/kernel/config/iogate"
 #define GATE_PREFIX	"iott-"
 
+/* The attribute "loss". */
+struct gate_loss {
+	unsigned long long away, at_risk, lost, unknown, replayed;
+};
+
 bool gates_loaded(void);
 void gates_cleanup(void);
 int gate_new(const char *name);
@@ -20,6 +25,8 @@ int gate_get(const char *name, const char *attr, char *value, size_t size);
 long gate_number(const char *name, const char *attr);
 bool gate_is(const char *name, const char *state);
 bool gate_inflight(const char *name, uint64_t *held, uint64_t *sent);
+bool gate_loss(const char *name, struct gate_loss *loss);
+bool gate_is_away(const char *name, bool away, unsigned int ms);
 bool gate_holds(const char *name, uint64_t held, unsigned int ms);
 int gate_on(const char *name, const char *device, char *path);
 int gate_off(const char *name);

@@ -675,21 +675,6 @@ static void *write_b(void *arg)
 	return (void *)(long)write_file(where, 'b');
 }
 
-static bool gate_is_away(bool away)
-{
-	const uint64_t until = now_ms() + slow(GONE_MS);
-	char loss[64];
-
-	for (;;) {
-		if (!gate_get(GATE, "loss", loss, sizeof(loss)) &&
-		    (loss[0] == '1') == away)
-			return true;
-		if (now_ms() > until)
-			return false;
-		sleep_ms(5);
-	}
-}
-
 static bool gate_holds_some(void)
 {
 	const uint64_t until = now_ms() + slow(GONE_MS);
@@ -711,11 +696,11 @@ TEST_F_TIMEOUT(file_system, lives_through_a_pull, 60)
 
 	ASSERT_EQ(0, write_file(self->where, 'a'));
 	ASSERT_EQ(0, pull(&self->disk));
-	ASSERT_TRUE(gate_is_away(true));
+	ASSERT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	ASSERT_EQ(0, pthread_create(&writer, NULL, write_b, self->where));
 	EXPECT_TRUE(gate_holds_some());
 	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	ASSERT_EQ(0, pthread_join(writer, &ret));
 	EXPECT_EQ(0, (long)ret);
 	EXPECT_EQ(0, file_is(self->where, 'a'));
