@@ -140,7 +140,7 @@ TABLES = tuple((name, f"one call after the other: in 6.12, {HERE}") for name in 
 ONE_THREAD = tuple((name, f"one thread, no race: in debug, {HERE}") for name in (
     "iotarget_device", "iotarget_io", "iotarget_ioflush", "iotarget_iogate_fs",
     "iotarget_module", "iotarget_open"))
-TOOLS = (("iotarget_fio", "fio"),
+TOOLS = (("iotarget_fio", "fio"), ("iotarget_return_fio", "fio"),
          *(("iotarget_query_freeze", t) for t in ("mkfs.ext4", "e2fsck")),
          *(("iotarget_mkfs", t) for t in ("mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair")))
 
