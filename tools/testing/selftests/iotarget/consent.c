@@ -242,30 +242,14 @@ int consent_write_b(void *arg)
 	return consent_write_file(((struct consent *)arg)->dir, 'b');
 }
 
-bool gate_is_away(bool away)
+/* What may be lost, or what may have been; -1 if nobody tells. */
+int64_t consent_loss(bool may_be)
 {
-	const uint64_t until = now_ms() + slow(GONE_MS);
-	char loss[64];
+	struct gate_loss loss;
 
-	while (gate_get(GATE, "loss", loss, sizeof(loss)) ||
-	       (loss[0] == '1') != away) {
-		if (now_ms() > until)
-			return false;
-		sleep_ms(5);
-	}
-	return true;
-}
-
-/* The second and third number of "loss": what may be lost, and what may have been. */
-int64_t gate_loss(bool may_be)
-{
-	long long away, at_risk, lost;
-	char text[64];
-
-	if (gate_get(GATE, "loss", text, sizeof(text)) ||
-	    sscanf(text, "%lld %lld %lld", &away, &at_risk, &lost) != 3)
+	if (!gate_loss(GATE, &loss))
 		return -1;
-	return may_be ? at_risk : lost;
+	return may_be ? loss.at_risk : loss.lost;
 }
 
 bool gate_holds_some(void)

@@ -27,8 +27,8 @@ struct consent {
 	bool		made;
 };
 
-#define AT_RISK		gate_loss(true)
-#define LOST		gate_loss(false)
+#define AT_RISK		consent_loss(true)
+#define LOST		consent_loss(false)
 
 const char *consent_lacks(void);
 int consent_gate(struct consent *c, const char *query, const char *seconds);
@@ -48,8 +48,7 @@ int consent_begin_file(int dir, char name);
 int consent_write_file(int dir, char name);
 int consent_file_is(int dir, char name);
 int consent_write_b(void *arg);
-bool gate_is_away(bool away);
-int64_t gate_loss(bool may_be);
+int64_t consent_loss(bool may_be);
 bool gate_holds_some(void);
 bool gate_becomes(const char *state);
 bool fs_is_frozen(int dir);

@@ -116,10 +116,10 @@ TEST_F_TIMEOUT(journal, what_goes_is_clean, 60)
 	EXPECT_EQ(0, fsck(self->c.disk.path));
 	ASSERT_EQ(0, consent_remove_disk(&self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	EXPECT_TRUE(fs_is_frozen(self->c.dir));
 	ASSERT_EQ(0, consent_come_back(&self->c));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	EXPECT_TRUE(fs_becomes_thawed(self->c.dir));
 	EXPECT_EQ(0, consent_write_file(self->c.dir, 'b'));
 	EXPECT_EQ(1, needs_recovery(self->c.disk.path));
@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(freeze, changed_elsewhere_it_is_a_stranger, 60)
 	       now_ms() < until)
 		sleep_ms(50);
 	EXPECT_GT(until, now_ms());
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	close(log);
 	EXPECT_EQ(0, gate_remove(GATE));
 	EXPECT_EQ(0, consent_unmount(&self->c));
@@ -232,7 +232,7 @@ static void yanked(struct __test_metadata *_metadata, struct consent *c,
 	began = now_ms();
 	EXPECT_EQ(-EBUSY, consent_answer(c));
 	EXPECT_GT(began + slow(MOOT_MS), now_ms());
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	/* It waits for the freeze, and that for the gate: as long as it holds. */
 	ASSERT_EQ(0, job_begin(leaving, "umount under a freeze", FOREVER,
 			       do_umount, c));
@@ -265,7 +265,7 @@ TEST_F_TIMEOUT(freeze, yanked_while_being_frozen_and_back, 60)
 	EXPECT_EQ(-EBUSY, consent_answer(&self->c));
 	EXPECT_EQ(0, gate_set(GATE, "state", "start"));
 	ASSERT_EQ(0, disk_plug(&self->c.disk, DISK));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	EXPECT_TRUE(fs_becomes_thawed(self->c.dir));
 	EXPECT_EQ(0, consent_file_is(self->c.dir, 'a'));
 	EXPECT_EQ(0, consent_file_is(self->c.dir, 'd'));
@@ -279,7 +279,7 @@ TEST_F_TIMEOUT(freeze, removed_while_the_query_waits, 60)
 				consent_remove_disk, &self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
 	EXPECT_EQ(-EBUSY, consent_answer(&self->c));
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	EXPECT_EQ(0, gate_remove(GATE));
 	EXPECT_EQ(0, consent_unmount(&self->c));
 }

@@ -80,13 +80,13 @@ TEST_F_TIMEOUT(mounted, agreed_gone_and_back, 90)
 	ASSERT_EQ(0, consent_remove_disk(&self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
 	EXPECT_EQ(IOTARGET_WHY_GONE, consent_ended(&self->c));
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	EXPECT_EQ(0, AT_RISK);
 	if (variant->frozen)
 		EXPECT_TRUE(fs_is_frozen(self->c.dir));
 	EXPECT_FALSE(is_over(&writer));
 	ASSERT_EQ(0, consent_come_back(&self->c));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	EXPECT_EQ(0, LOST);
 	goes_on(_metadata, &self->c, &writer);
 }
@@ -144,13 +144,13 @@ TEST_F_TIMEOUT(mounted, removed_unasked, 90)
 	ASSERT_EQ(0, timed_call("removal of a device", NOTICE_MS, consent_remove_disk,
 				&self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	EXPECT_EQ(0, AT_RISK);
 	ASSERT_EQ(0, job_begin(&writer, "a writer to a gate whose disk is gone",
 			       FOREVER, consent_write_b, &self->c));
 	EXPECT_TRUE(gate_holds_some());
 	ASSERT_EQ(0, consent_come_back(&self->c));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	EXPECT_EQ(0, LOST);
 	goes_on(_metadata, &self->c, &writer);
 }
@@ -253,9 +253,9 @@ TEST_F_TIMEOUT(raw, freeze_of_nothing, 90)
 	ASSERT_EQ(0, consent_agree(&self->c, 0));
 	ASSERT_EQ(0, consent_remove_disk(&self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
-	EXPECT_TRUE(gate_is_away(true));
+	EXPECT_TRUE(gate_is_away(GATE, true, slow(GONE_MS)));
 	ASSERT_EQ(0, consent_come_back(&self->c));
-	EXPECT_TRUE(gate_is_away(false));
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(GONE_MS)));
 	fd = open(self->c.node, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, write_raw(fd));

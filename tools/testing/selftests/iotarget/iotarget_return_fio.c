@@ -73,7 +73,8 @@ static pid_t fio_begin(const char *path, unsigned int seed, const char *more)
 		 "exec fio --thread --eta=never --output-format=json --output=%s"
 		 " --name=w --filename=%s --rw=randwrite --bs=4k --size=%um"
 		 " --ioengine=libaio --direct=1 --iodepth=%u --verify=crc32c"
-		 " --verify_fatal=0 --verify_state_save=0 --randrepeat=0 --randseed=%u %s",
+		 " --verify_fatal=0 --verify_state_save=0 --randrepeat=0 --randseed=%u"
+		 " --ignore_error=,EIO:67:ENODEV:ENOSPC %s",
 		 REPORT, path, SIZE_MIB, DEPTH, seed, more);
 	execl("/bin/sh", "sh", "-c", command, NULL);
 	_exit(127);
