@@ -71,7 +71,7 @@ class Environment:
     without_disks: tuple = ()           # names (disks.py) of those that it can't handle
     bound_ms: int = 100                 # how late a call may be
     slowness: int = 1                   # for the time limits of programs and tests
-    cycles: int = 200                   # of a test that does the same thing often
+    cycles: int = 30                    # of a test that does the same thing often
     plug_rounds: int = 3                # of plugging, loading and pulling all disks
     pulled: tuple = ()                  # names of those that tests of one disk take (disks.py,
                                         # or of its own: disks.OWN); all
@@ -122,24 +122,39 @@ NOT_IN_KCSAN = ("dm-flakey", "xhci-pci", "usb-storage", "uas", "nvme", "virtio_b
                 "virtio_scsi", "dummy_hcd", "libcomposite", "usb_f_mass_storage")
 KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 
-# What make test has no time for everywhere: each kernel runs what it can differ in, the
-# sanitizers what they can find something in, and make test-full all of it.
+# What make test runs where, in twenty minutes: each program in one stock kernel at least but
+# for those that take minutes, a kernel what it can differ in, the sanitizers what they can
+# find something in. make test-full runs all of it everywhere.
+KERNELS = "control control_module control_query iogate iogate_stack module open plug_cycles " \
+          "removal unplug"
+RUNS = {
+    "stock-6.12": f"{KERNELS} control_rules failslab faulty faulty_gadget faulty_scsi "
+                  "iogate_faults io load_smp4 query_hold request return share state timeout "
+                  "tool wait",
+    "stock-6.1": f"{KERNELS} device iogate_fs query_hold",
+    "stock-7": f"{KERNELS} eject iogate_fs ioflush query_freeze",
+    "debug": "control failslab faulty faulty_gadget iogate_faults plug_cycles query_hold request "
+             "unplug",
+    "kcsan": "control failslab faulty iogate_faults load_smp4 request",
+}
+MINUTES = "fio mkfs removal_gates removal_waits return_fio"
 HERE = "here in test-full"
-DATA = tuple((name, f"data, and no call of its own: in 6.1, {HERE}") for name in (
-    "iotarget_fio", "iotarget_mkfs"))
-OURS_ALONE = tuple((name, f"no kernel's interface: in 6.12, {HERE}") for name in (
-    "iotarget_control_rules", "iotarget_load_smp4", "iotarget_state", "iotarget_timeout",
-    "iotarget_tool", "iotarget_wait"))
-WAITS = tuple((name, f"minutes of waiting: in 7.x, {HERE}") for name in (
-    "iotarget_removal_gates", "iotarget_removal_waits"))
-TOOL = tuple((name, f"the calls that it makes are in iotarget_control*: in 6.12, {HERE}")
-             for name in ("iotarget_eject", "iotarget_tool"))
-TABLES = tuple((name, f"one call after the other: in 6.12, {HERE}") for name in (
-    "iotarget_control_rules", "iotarget_share", "iotarget_state", "iotarget_timeout",
-    "iotarget_wait"))
-ONE_THREAD = tuple((name, f"one thread, no race: in debug, {HERE}") for name in (
-    "iotarget_device", "iotarget_io", "iotarget_ioflush", "iotarget_iogate_fs",
-    "iotarget_module", "iotarget_open"))
+
+
+FULL = (("cycles", 200), ("plug_rounds", 20), ("left_out", ()), ("pulled", ()))
+
+
+def left_out(name):
+    """(program, why) of those that an environment leaves to others, or to test-full."""
+    where = {program: [] for program in MINUTES.split()}
+    for env, programs in RUNS.items():
+        for program in programs.split():
+            where.setdefault(program, []).append(env)
+    return tuple((f"iotarget_{program}", f"in {' and '.join(envs)}, {HERE}" if envs else
+                  "minutes: in test-full")
+                 for program, envs in sorted(where.items()) if name not in envs)
+
+
 TOOLS = (("iotarget_fio", "fio"), ("iotarget_return_fio", "fio"),
          *(("iotarget_query_freeze", t) for t in ("mkfs.ext4", "e2fsck")),
          *(("iotarget_mkfs", t) for t in ("mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair")))
@@ -189,11 +204,10 @@ ENVIRONMENTS = (
         kernel=r"6\.12\.\d+\+deb12-amd64",
         modules=STOCK_MODULES,
         tools=TOOLS,
-        left_out=(*DATA, *WAITS),
+        left_out=left_out("stock-6.12"),
         boots=BOOTS,
-        cycles=30,
-        pulled=("usb1", "uas0", "null_blk"),
-        full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
+        pulled=("usb1", "null_blk"),
+        full=FULL,
         faults=(WARN, HUNG),
     ),
     Environment(
@@ -204,10 +218,10 @@ ENVIRONMENTS = (
         kernel=r"6\.1\.0-\d+-amd64",
         modules=STOCK_MODULES,
         tools=TOOLS,
-        left_out=(*OURS_ALONE, *WAITS),
+        left_out=left_out("stock-6.1"),
         boots=BOOTS,
         pulled=("nvme0", "nvme1", "loop"),
-        full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
+        full=FULL,
         faults=(WARN, HUNG),
     ),
     Environment(
@@ -219,10 +233,10 @@ ENVIRONMENTS = (
         kernel=r"7\.\d+(\.\d+)?\+deb13-amd64",
         modules=(*MODULES, "xfs"),
         tools=TOOLS,
-        left_out=(*DATA, *OURS_ALONE),
+        left_out=left_out("stock-7"),
         boots=BOOTS,
-        pulled=("vblk0", "vscsi0", "scsi_debug"),
-        full=(("cycles", 200), ("left_out", ()), ("pulled", ())),
+        pulled=("uas0", "vblk0", "vscsi0", "scsi_debug"),
+        full=FULL,
         faults=(WARN, HUNG),
     ),
     Environment(
@@ -236,16 +250,17 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=DEBUG_MODULES,
-        left_out=(*DATA, *TOOL, *TABLES, *WAITS),
+        left_out=left_out("debug"),
         boots=DEBUG_BOOTS,
         bound_ms=2100,
         slowness=4,
         cycles=10,
         race_share=28,
+        plug_rounds=1,
         patient=True,
         pulled=("usb1", "scsi_debug"),
         full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("cycles", 20),
-              ("left_out", DATA), ("pulled", ())),
+              ("left_out", ()), ("pulled", ())),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
         # the slot is taken for the rest of the boot.
         without_disks=("nvme1",),
@@ -267,7 +282,7 @@ ENVIRONMENTS = (
         options=("IOTARGET_KUNIT=m",),
         kunit=True,
         modules=KCSAN_MODULES,
-        left_out=(*DATA, *TOOL, *TABLES, *WAITS, *ONE_THREAD),
+        left_out=left_out("kcsan"),
         boots=DEBUG_BOOTS,
         sticks=False,
         disks=False,
@@ -277,7 +292,7 @@ ENVIRONMENTS = (
         race_share=28,
         patient=True,
         pulled=("null_blk",),
-        full=(("race_share", 1), ("cycles", 20), ("left_out", DATA), ("pulled", ())),
+        full=(("race_share", 1), ("cycles", 20), ("left_out", ()), ("pulled", ())),
         faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
         tolerated=(
             Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",
@@ -293,7 +308,7 @@ ENVIRONMENTS = (
         source=r"linux-source-7\.\d+",
         kunitconfig=("drivers/iotarget/.kunitconfig",
                      "tools/testing/iotarget/configs/uml-smp.config"),
-        race_share=7,
+        race_share=28,
         full=(("race_share", 1),),
         arguments=("seccomp=on", "ncpus=2"),
         patient=True,
