@@ -334,9 +334,26 @@ static void do_complete(struct iotarget *target, u64 inst)
 		close_this(target, inst);
 }
 
+/* Somebody removes it, whatever the asker wants: it has no use for more I/O. */
+static bool goes_on_holding(struct iotarget *target)
+{
+	bool goes;
+
+	mutex_lock(&iotarget_lowers_lock);
+	goes = target->removal.level == IOTARGET_REMOVAL_ORDERLY &&
+	       READ_ONCE(target->gate.agreed);
+	mutex_unlock(&iotarget_lowers_lock);
+	if (goes)
+		queue_delayed_work(iotarget_fast_wq, &lapse_work,
+				   iotarget_jiffies(LAPSE_MS));
+	return goes;
+}
+
 /* Without a question it was itself that came too late. */
 static void do_canceled(struct iotarget *target, const struct iotarget_ask *a)
 {
+	if (goes_on_holding(target))
+		return;
 	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_CANCELED, NULL,
 			      a ? a->cookie : 0);
 	if (target->ops->remove_canceled)

@@ -289,6 +289,26 @@ static void forced_and_stays(struct kunit *test)
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
 }
 
+/* The asker has gone, and the removal that he began goes on. */
+static void canceled_while_it_goes(struct kunit *test)
+{
+	struct fakedisk *fd = &owners->fd[0];
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c = query_long();
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	set_deadline(fd, FAKE_LONG_MS);
+	iotarget_watch_dead(fd->disk->part0, false);
+	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
+	expect_holds(test, o, &owners->io[0]);
+	/* Unless the device stays. */
+	set_deadline(fd, -2 * FAKE_LONG_MS);
+	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
+	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
+}
+
 /* -- in a callback --------------------------------------------------------------- */
 
 static bool was_moot, is_moot;
@@ -362,6 +382,7 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(dry_run),
 	KUNIT_CASE(forced_holds),
 	KUNIT_CASE(forced_and_stays),
+	KUNIT_CASE(canceled_while_it_goes),
 	KUNIT_CASE(gone_while_its_owner_waits),
 	KUNIT_CASE(upper_goes_on),
 	{}
