@@ -28,7 +28,18 @@ int ask_host(const char *verb);
 bool files_right(void);
 bool picture_right(const void *data, uint64_t pos, size_t len);
 
+/* commands.c */
+extern char output[4096];	/* of the last command */
+int shell(const char *command);
+void does(const char *fmt, ...);
+void says(int status, const char *text, const char *fmt, ...);
+
 /* removal.c */
+bool plugged(const char *disk);
+const char *plug_in(void);
 void show_removal(const char *disk, const struct extents *e);
+
+/* returned.c */
+void show_return(void);
 
 #endif /* _IOTARGET_DEMO_H */

@@ -60,9 +60,10 @@ def main():
         kernel = provision.kernel_of(env)
         print(f"Building the modules for {kernel.version}, a stick, and a demonstration ...",
               flush=True)
+        other = stick.Stick(id="usb0x", image=stick.default_stick().image, plugged=False)
         session = Session(env, "demo", kernel=kernel, timeout=300,
                           files={"demo": program(), **build.tool()},
-                          sticks=[stick.Stick(image=image())])
+                          sticks=[stick.Stick(image=image()), other])
         print("Booting ...", flush=True)
         outcome = session.run([Job("demo", "/demo", timeout=200)],
                               on_line=lambda job, line: print(line, flush=True))
