@@ -24,7 +24,6 @@
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
-#include <linux/export.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/mm.h>
@@ -33,14 +32,20 @@
 #include "keep.h"
 #include "removal.h"
 
-#define POLL_MS		200
+#include <uapi/linux/iotarget.h>
 
-#define HOLD_MS		30000
-#define SWAP_MS		5000		/* of which memory that is short waits */
-#define HOLD_BYTES	(64ULL << 20)
+#define POLL_MS		200
 
 static void poll(struct work_struct *work);
 static DECLARE_DELAYED_WORK(poll_work, poll);
+
+/* From the loss on, however often the policy is changed meanwhile. */
+static unsigned long deadline(struct iotarget_removal *r)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	return r->since +
+	       iotarget_jiffies(iotarget_removal_target(r)->policy.hold_ms);
+}
 
 static void poll(struct work_struct *work)
 {
@@ -56,12 +61,13 @@ static void poll(struct work_struct *work)
 		 * Here, as who looks may be stuck with a device; and one that was closed
 		 * for a query meanwhile waits for nothing.
 		 */
-		if (time_after_eq(jiffies, r->until) ||
-		    !READ_ONCE(iotarget_removal_target(r)->gate.lost))
-			iotarget_removal_give_up(r);
+		if (!READ_ONCE(iotarget_removal_target(r)->gate.lost))
+			iotarget_removal_give_up(r, 0);
+		else if (time_after_eq(jiffies, deadline(r)))
+			iotarget_removal_give_up(r, IOTARGET_WHY_EXPIRED);
 		else
 			iotarget_removal_kick(r, &r->back);
-		if (time_after_eq(jiffies, r->swap_until) &&
+		if (iotarget_away_no_swap(r) &&
 		    !READ_ONCE(iotarget_removal_target(r)->gate.no_swap))
 			iotarget_removal_kick(r, &r->lost);
 	}
@@ -115,13 +121,34 @@ bool iotarget_away_begin(struct iotarget_removal *r)
 	/* What can't wait for it fails. */
 	iotarget_removal_kick(r, &r->lost);
 	r->seen = iotarget_watch_arrivals();
-	r->until = jiffies + iotarget_jiffies(target->policy.hold_ms);
-	r->swap_until = jiffies + iotarget_jiffies(SWAP_MS);
+	r->since = jiffies;
+	iotarget_note_away(target, IOTARGET_EVENT_KIND_AWAY,
+			   r->watch ? r->watch->name : "", 0);
 	iotarget_warn(target, "its device is gone: I/O is held for it, for up to %u ms\n",
 		      target->policy.hold_ms);
 	queue_delayed_work(iotarget_fast_wq, &poll_work,
 			   iotarget_jiffies(POLL_MS));
 	return true;
+}
+
+/**
+ * iotarget_away_left - is the device of a target waited for?
+ * @target: the target
+ * @left_ms: set to how long it still is
+ *
+ * Context: process; sleeps.
+ * Return: true if so.
+ */
+bool iotarget_away_left(struct iotarget *target, unsigned int *left_ms)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool away;
+
+	mutex_lock(&iotarget_lowers_lock);
+	away = r->holding && READ_ONCE(target->gate.lost);
+	*left_ms = away ? iotarget_ms_until(deadline(r)) : 0;
+	mutex_unlock(&iotarget_lowers_lock);
+	return away;
 }
 
 /* -- who comes ------------------------------------------------------------- */
@@ -298,7 +325,7 @@ static void come_back(struct search *s)
 	if (!inst)
 		return;
 	strscpy(name, inst->bdev->bd_disk->disk_name, sizeof(name));
-	if (!(target->policy.flags & IOTARGET_POLICY_LOSSY))
+	if (!(READ_ONCE(target->policy.flags) & IOTARGET_POLICY_LOSSY))
 		iotarget_keep_inherit(inst->keep, s->lost->keep);
 	if (inst->keep->lost)
 		iotarget_warn(target, "%llu bytes may be lost that %s had acknowledged: flushes fail\n",
@@ -362,71 +389,3 @@ void iotarget_away_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 	iotarget_gate_unpin(target);
 }
-
-/* -- the policy ------------------------------------------------------------- */
-
-/**
- * iotarget_set_policy - what becomes of I/O when the device is gone
- * @target: the target, closed
- * @policy: see there; copied
- *
- * With %IOTARGET_POLICY_HOLD a target that is opened by path or number does not fail
- * what is held when its device is gone without having been asked, and what comes then: it
- * reads as stopped, and holds it until the device is back, however it is called then, or
- * the time or the memory of the policy is used up.  What the device had is
- * completed as the device's driver does, mostly with an error and an outcome of
- * %IOTARGET_UNKNOWN.
- *
- * Extension.
- *
- * Context: any.
- * Return: 0; -EBUSY: it is not closed; -EINVAL: unknown flags, or too long.
- */
-int iotarget_set_policy(struct iotarget *target,
-			const struct iotarget_policy *policy)
-{
-	unsigned long flags;
-	int ret = 0;
-
-	if (!target || !policy ||
-	    policy->flags & ~(IOTARGET_POLICY_HOLD | IOTARGET_POLICY_LOSSY |
-			      IOTARGET_POLICY_REPLAY) ||
-	    policy->hold_ms > IOTARGET_TIMEOUT_MAX_MS ||
-	    memchr_inv(policy->reserved, 0, sizeof(policy->reserved)))
-		return -EINVAL;
-	spin_lock_irqsave(&target->gate.lock, flags);
-	if (target->gate.word != IOTARGET_W_CLOSED) {
-		ret = -EBUSY;
-	} else {
-		target->policy = *policy;
-		if (!policy->hold_ms)
-			target->policy.hold_ms = HOLD_MS;
-		if (!policy->hold_bytes)
-			target->policy.hold_bytes = HOLD_BYTES;
-	}
-	spin_unlock_irqrestore(&target->gate.lock, flags);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iotarget_set_policy);
-
-/**
- * iotarget_accept_loss - let flushes succeed again
- * @target: the target
- *
- * For an owner whose users know, or have gone, see %IOTARGET_POLICY_LOSSY.
- *
- * Extension.
- *
- * Context: any.
- */
-void iotarget_accept_loss(struct iotarget *target)
-{
-	struct iotarget_inst *inst = iotarget_inst_hold(target);
-
-	if (!inst)
-		return;
-	if (inst->keep)
-		WRITE_ONCE(inst->keep->lost, 0);
-	iotarget_inst_unhold(inst);
-}
-EXPORT_SYMBOL_GPL(iotarget_accept_loss);

@@ -143,7 +143,7 @@ static int block_keep(struct iotarget_inst *inst, struct block *b)
 	struct iotarget_keep *keep;
 
 	b->size = bdev_nr_bytes(b->bdev);
-	if (!(inst->target->policy.flags & IOTARGET_POLICY_HOLD))
+	if (!(READ_ONCE(inst->target->policy.flags) & IOTARGET_POLICY_HOLD))
 		return 0;
 	keep = iotarget_keep_alloc(b->bdev);
 	if (IS_ERR(keep))

@@ -13,6 +13,7 @@
 #ifndef _IOTARGET_CONTROL_H
 #define _IOTARGET_CONTROL_H
 
+#include <linux/blkdev.h>
 #include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/types.h>
@@ -40,8 +41,8 @@ struct sock;
  * @name: the target's, or the device's that the query is about
  * @kind: &enum iotarget_event_kind
  * @state: &enum iotarget_state, just after, of a target
- * @why: &enum iotarget_why, with %IOTARGET_EVENT_KIND_STOP_ENDED and
- *	%IOTARGET_EVENT_KIND_QUERY_ENDED
+ * @why: &enum iotarget_why, with %IOTARGET_EVENT_KIND_STOP_ENDED,
+ *	%IOTARGET_EVENT_KIND_QUERY_ENDED and %IOTARGET_EVENT_KIND_GIVEN_UP
  * @forced: with %IOTARGET_EVENT_KIND_REMOVE_QUERY: it can't be refused
  * @dry_run: the same, and with %IOTARGET_EVENT_KIND_QUERY_AGREED: it was only asked
  * @error: 0 or a negative errno, with %IOTARGET_EVENT_KIND_RESULT and
@@ -49,6 +50,8 @@ struct sock;
  * @message: what the error means, a constant string, or NULL
  * @report: with %IOTARGET_EVENT_KIND_RESULT
  * @refusal: with %IOTARGET_EVENT_KIND_QUERY_REFUSED
+ * @disk: the disk that is gone, or is there, with %IOTARGET_EVENT_KIND_AWAY and
+ *	%IOTARGET_EVENT_KIND_RETURNED
  */
 struct iotarget_note {
 	struct list_head		node;
@@ -67,6 +70,7 @@ struct iotarget_note {
 	union {
 		struct iotarget_wait_report	report;
 		struct iotarget_refusal		refusal;
+		char				disk[DISK_NAME_LEN];
 	};
 };
 

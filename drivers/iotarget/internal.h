@@ -202,8 +202,7 @@ struct platform_device;
  * @opened: the open is through; until then nothing is told                (I)
  * @holding: the device is gone, and waited for                            (I)
  * @given_up: it was, for as long as the policy says                       (I)
- * @until: when that ends, in jiffies                                      (I)
- * @swap_until: when it ends for swap                                      (I)
+ * @since: since when, in jiffies                                          (I)
  * @seen: disks that had arrived when it went                              (I)
  * @refused: disks that were compared, and are others                      (W)
  * @nr_refused: so many so far                                             (W)
@@ -230,8 +229,7 @@ struct iotarget_removal {
 	bool			opened;
 	bool			holding;
 	bool			given_up;
-	unsigned long		until;
-	unsigned long		swap_until;
+	unsigned long		since;
 	u64			seen;
 	u64			refused[32];
 	unsigned int		nr_refused;
@@ -255,7 +253,8 @@ struct iotarget_removal {
  * @dev: the owner's device, or NULL                                       (C)
  * @refs: users, open instances, opens under way, pended units             (A)
  * @account: forwarded bios count in the statistics of their disk          (C)
- * @policy: what becomes of I/O when the device is gone; constant while open (C)
+ * @policy: what becomes of I/O when the device is gone; written under gate->lock
+ *	and iotarget_lowers_lock, read under one of them, its flags also without
  * @limbo_max: bytes that timed synchronous calls may hold                 (C)
  * @bounce_bytes: bytes that they hold                                     (A)
  * @limbo: calls whose deadline passed while the device had their memory   (A)
@@ -762,6 +761,34 @@ extern const struct blk_holder_ops iotarget_holder_ops;
 
 /* away.c */
 void iotarget_away_arrived(void);
+bool iotarget_away_left(struct iotarget *target, unsigned int *left_ms);
+
+/* policy.c */
+
+/**
+ * struct iotarget_policy_change - what is to be another policy of a target
+ * @mask: which of the flags
+ * @flags: IOTARGET_POLICY_* flags
+ * @hold_ms: 0 to leave it as it is
+ * @hold_bytes: 0 to leave it as it is
+ * @accept_loss: flushes are to succeed again
+ */
+struct iotarget_policy_change {
+	u32			mask;
+	u32			flags;
+	u32			hold_ms;
+	u64			hold_bytes;
+	bool			accept_loss;
+};
+
+void iotarget_policy_get(struct iotarget *target,
+			 struct iotarget_policy *policy);
+int iotarget_policy_check(struct iotarget *target,
+			  const struct iotarget_policy_change *change,
+			  const char **why);
+int iotarget_policy_change(struct iotarget *target,
+			   const struct iotarget_policy_change *change,
+			   const char **why);
 
 /* removal.c */
 void iotarget_removal_init(struct iotarget *target);
@@ -873,6 +900,8 @@ void iotarget_note_transition(struct iotarget *target,
 			      const struct iotarget_by *by);
 void iotarget_note_removal(struct iotarget *target, u8 kind,
 			   const struct iotarget_query *query, u64 cookie);
+void iotarget_note_away(struct iotarget *target, u8 kind, const char *disk,
+			u8 why);
 void iotarget_control_overridden(void);
 int iotarget_control_init(void);
 void iotarget_control_exit(void);
@@ -889,6 +918,11 @@ static inline void iotarget_note_transition(struct iotarget *target,
 static inline void iotarget_note_removal(struct iotarget *target, u8 kind,
 					 const struct iotarget_query *query,
 					 u64 cookie)
+{
+}
+
+static inline void iotarget_note_away(struct iotarget *target, u8 kind,
+				      const char *disk, u8 why)
 {
 }
 

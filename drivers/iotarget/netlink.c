@@ -109,6 +109,36 @@ static int put_device_info(struct sk_buff *skb,
 			info->write_cache);
 }
 
+static int put_policy(struct sk_buff *skb, struct iotarget *target)
+{
+	struct iotarget_policy policy;
+
+	BUILD_BUG_ON(IOTARGET_POLICY_HOLD != IOTARGET_GONE_POLICY_HOLD);
+	BUILD_BUG_ON(IOTARGET_POLICY_LOSSY != IOTARGET_GONE_POLICY_LOSSY);
+	iotarget_policy_get(target, &policy);
+	return nla_put_u32(skb, IOTARGET_A_TARGET_POLICY, policy.flags) ||
+	       nla_put_u32(skb, IOTARGET_A_TARGET_HOLD_MS, policy.hold_ms) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_HOLD_BYTES,
+			      policy.hold_bytes);
+}
+
+/* What is held, and what of the device may be lost. */
+static int put_away(struct sk_buff *skb, struct iotarget *target,
+		    const struct iotarget_info *info)
+{
+	unsigned int left_ms;
+
+	if (iotarget_away_left(target, &left_ms) &&
+	    (nla_put_flag(skb, IOTARGET_A_TARGET_AWAY) ||
+	     put_target_u64(skb, IOTARGET_A_TARGET_AWAY_MS, left_ms)))
+		return -EMSGSIZE;
+	return put_target_u64(skb, IOTARGET_A_TARGET_HELD_BYTES,
+			      info->held_bytes) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_AT_RISK, info->at_risk) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_LOST, info->lost) ||
+	       put_policy(skb, target);
+}
+
 static int put_owner(struct sk_buff *skb, struct iotarget *target)
 {
 	struct module *owner = target->ops->owner;
@@ -139,7 +169,8 @@ static int put_target(struct sk_buff *skb, struct iotarget *target)
 	    put_target_u64(skb, IOTARGET_A_TARGET_LIMBO_BYTES,
 			   info.limbo_bytes) ||
 	    put_target_u64(skb, IOTARGET_A_TARGET_CLOSING, info.closing) ||
-	    put_device_info(skb, &info) || put_owner(skb, target))
+	    put_device_info(skb, &info) || put_owner(skb, target) ||
+	    put_away(skb, target, &info))
 		return -EMSGSIZE;
 	return iotarget_stops_each(target, put_stop, skb);
 }
@@ -171,6 +202,9 @@ static int put_result(struct sk_buff *skb, const struct iotarget_note *note)
 {
 	if (note->kind == IOTARGET_EVENT_KIND_QUERY_REFUSED)
 		return put_refusal(skb, note);
+	if (note->kind == IOTARGET_EVENT_KIND_AWAY ||
+	    note->kind == IOTARGET_EVENT_KIND_RETURNED)
+		return nla_put_string(skb, IOTARGET_A_EVENT_DISK, note->disk);
 	if (note->kind != IOTARGET_EVENT_KIND_RESULT)
 		return 0;
 	return nla_put_u32(skb, IOTARGET_A_EVENT_ERROR, -note->error) ||

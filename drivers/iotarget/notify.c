@@ -11,6 +11,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -154,6 +155,8 @@ static u8 kind_of(enum iotarget_event event, enum iotarget_word before)
 			IOTARGET_EVENT_KIND_CLOSED : 0;
 	case IOTARGET_EV_DELETE:
 		return IOTARGET_EVENT_KIND_DELETED;
+	case IOTARGET_EV_RETURNED:
+		return IOTARGET_EVENT_KIND_RETURNED;
 	default:
 		return 0;
 	}
@@ -176,6 +179,18 @@ static void take_note(struct iotarget *target, u8 kind, u64 cookie)
 	iotarget_note_queue(make_note(target, kind, cookie));
 }
 
+/* The disk that the target has open; it stays so as long as it is attached. */
+static void name_disk(struct iotarget_note *note, struct iotarget *target)
+{
+	const struct iotarget_inst *inst;
+
+	inst = rcu_dereference_protected(target->gate.inst,
+					 lockdep_is_held(&target->gate.lock));
+	if (inst && inst->bdev)
+		strscpy(note->disk, inst->bdev->bd_disk->disk_name,
+			sizeof(note->disk));
+}
+
 /**
  * iotarget_note_transition - a target has changed its state
  * @target: the target
@@ -191,10 +206,15 @@ void iotarget_note_transition(struct iotarget *target,
 			      const struct iotarget_by *by)
 {
 	const u8 kind = kind_of(event, before);
+	struct iotarget_note *note;
 
 	lockdep_assert_held(&target->gate.lock);
-	if (kind)
-		take_note(target, kind, by ? by->cookie : 0);
+	if (kind) {
+		note = make_note(target, kind, by ? by->cookie : 0);
+		if (note && kind == IOTARGET_EVENT_KIND_RETURNED)
+			name_disk(note, target);
+		iotarget_note_queue(note);
+	}
 	if (!by)
 		iotarget_control_overridden();
 }
@@ -227,6 +247,29 @@ void iotarget_note_removal(struct iotarget *target, u8 kind,
 	if (note && query) {
 		note->forced = query->forced;
 		note->dry_run = query->dry_run;
+	}
+	iotarget_note_queue(note);
+}
+
+/**
+ * iotarget_note_away - the device of a target is gone, and what becomes of that
+ * @target: the target
+ * @kind: %IOTARGET_EVENT_KIND_AWAY or %IOTARGET_EVENT_KIND_GIVEN_UP
+ * @disk: its disk, or an empty string
+ * @why: &enum iotarget_why, or 0
+ *
+ * That it is back is a transition.
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_note_away(struct iotarget *target, u8 kind, const char *disk,
+			u8 why)
+{
+	struct iotarget_note *note = make_note(target, kind, 0);
+
+	if (note) {
+		note->why = why;
+		strscpy(note->disk, disk, sizeof(note->disk));
 	}
 	iotarget_note_queue(note);
 }

@@ -176,10 +176,12 @@ static void raise_level(struct iotarget_removal *r,
 /**
  * iotarget_removal_give_up - a device that was waited for has not come
  * @r: the target's
+ * @why: %IOTARGET_WHY_EXPIRED, %IOTARGET_WHY_POLICY, or 0 if it was closed meanwhile,
+ *	which is told already
  *
  * Context: process, with iotarget_lowers_lock.
  */
-void iotarget_removal_give_up(struct iotarget_removal *r)
+void iotarget_removal_give_up(struct iotarget_removal *r, u8 why)
 {
 	struct iotarget *target = iotarget_removal_target(r);
 
@@ -187,7 +189,14 @@ void iotarget_removal_give_up(struct iotarget_removal *r)
 	r->holding = false;
 	r->given_up = true;
 	iotarget_gate_given_up(&target->gate);
-	iotarget_warn(target, "its device has not come back in time\n");
+	if (why) {
+		iotarget_note_away(target, IOTARGET_EVENT_KIND_GIVEN_UP, "",
+				   why);
+		iotarget_warn(target, "its device %s\n",
+			      why == IOTARGET_WHY_POLICY ?
+			      "is not to be waited for any more" :
+			      "has not come back in time");
+	}
 	lose(r);
 }
 
@@ -295,7 +304,7 @@ static void lost_work(struct work_struct *work)
 	if (!r->holding)
 		inst = r->inst;
 	else
-		no_swap = time_after_eq(jiffies, r->swap_until);
+		no_swap = iotarget_away_no_swap(r);
 unlock:
 	mutex_unlock(&iotarget_lowers_lock);
 	if (inst) {

@@ -12,9 +12,18 @@ extern struct list_head iotarget_told;	/* of struct iotarget_removal */
 
 void iotarget_removal_kick(struct iotarget_removal *r, struct work_struct *work);
 void iotarget_removal_no_notice(struct iotarget_removal *r);
-void iotarget_removal_give_up(struct iotarget_removal *r);
+void iotarget_removal_give_up(struct iotarget_removal *r, u8 why);
 
 /* away.c */
+#define IOTARGET_SWAP_MS	5000	/* of which memory that is short waits */
+
+/* What is swapped out has waited long enough. */
+static inline bool iotarget_away_no_swap(const struct iotarget_removal *r)
+{
+	return time_after_eq(jiffies,
+			     r->since + iotarget_jiffies(IOTARGET_SWAP_MS));
+}
+
 bool iotarget_away_begin(struct iotarget_removal *r);
 void iotarget_away_work(struct work_struct *work);
 void iotarget_away_exit(void);

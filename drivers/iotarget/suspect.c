@@ -213,7 +213,7 @@ void iotarget_suspect_fail(struct iotarget *target, struct bio_list *failing)
 
 /**
  * iotarget_suspect_begin - something failed as if the device were gone
- * @inst: the instance, with a policy that holds
+ * @inst: the instance, opened with a policy that holds
  *
  * Context: any; something is in flight on @inst, or it is kept otherwise.
  */
@@ -228,6 +228,7 @@ void iotarget_suspect_begin(struct iotarget_inst *inst)
 		return;
 	spin_lock_irqsave(&gate->lock, flags);
 	begun = rcu_access_pointer(gate->inst) == inst &&
+		inst->target->policy.flags & IOTARGET_POLICY_HOLD &&
 		iotarget_word_accepts(gate->word) &&
 		gate->doubt == IOTARGET_IS_FINE && !gate->lost && !gate->agreed &&
 		time_after_eq(jiffies, inst->trusted);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Unit tests of what control relies on: transitions that take place only if
- * there was no other one, and the way back into a state; and of the stops that a
- * driver makes for a user.
+ * there was no other one, and the way back into a state; of the stops that a driver
+ * makes for a user; and of policies that are changed.
  *
  * Context: KUnit, process.  Locks: none.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
 
 #include "fake.h"
@@ -247,6 +248,129 @@ static void stop_for_refusals(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iotarget_delete(closed, WAIT_MS, NULL), 0);
 }
 
+/* -- policies --------------------------------------------------------------- */
+
+static struct iotarget_policy policy_of(struct iotarget *target)
+{
+	struct iotarget_policy policy;
+
+	iotarget_policy_get(target, &policy);
+	return policy;
+}
+
+static void expect_policy(struct kunit *test, struct iotarget *target, u32 flags,
+			  u32 hold_ms, u64 hold_bytes)
+{
+	const struct iotarget_policy policy = policy_of(target);
+
+	KUNIT_EXPECT_EQ(test, policy.flags, flags);
+	KUNIT_EXPECT_EQ(test, policy.hold_ms, hold_ms);
+	KUNIT_EXPECT_EQ(test, policy.hold_bytes, hold_bytes);
+}
+
+#define BOTH	(IOTARGET_POLICY_HOLD | IOTARGET_POLICY_LOSSY)
+
+/* What is not named stays. */
+static void a_policy_is_changed_in_part(struct kunit *test)
+{
+	static const struct iotarget_policy_change changes[] = {
+		{ .mask = BOTH, .flags = BOTH },
+		{ .hold_ms = 1000 },
+		{ .hold_bytes = 4096 },
+		{ .mask = IOTARGET_POLICY_LOSSY },
+		{ .accept_loss = true },
+	};
+	struct iotarget *target = fake_target("policy");
+	const char *why;
+	unsigned int i;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(target));
+	expect_policy(test, target, 0, 30000, 64 << 20);
+	for (i = 0; i < ARRAY_SIZE(changes); i++)
+		KUNIT_EXPECT_EQ(test, iotarget_policy_change(target, &changes[i],
+							     &why), 0);
+	expect_policy(test, target, IOTARGET_POLICY_HOLD, 1000, 4096);
+	/* The owner's is a whole one. */
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(target, &(struct iotarget_policy){
+				.flags = IOTARGET_POLICY_LOSSY }), 0);
+	expect_policy(test, target, IOTARGET_POLICY_LOSSY, 30000, 64 << 20);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(target, WAIT_MS, NULL), 0);
+}
+
+static const struct iotarget_policy_change all_of_it = {
+	.mask = BOTH, .flags = BOTH, .hold_ms = 1, .hold_bytes = 1,
+};
+
+static void refuses_to_hold(struct kunit *test, struct iotarget *target, int error)
+{
+	const char *why = NULL;
+
+	KUNIT_EXPECT_EQ(test, iotarget_policy_check(target, &all_of_it, &why), error);
+	KUNIT_EXPECT_NOT_NULL(test, why);
+	why = NULL;
+	KUNIT_EXPECT_EQ(test, iotarget_policy_change(target, &all_of_it, &why), error);
+	KUNIT_EXPECT_NOT_NULL(test, why);
+	expect_policy(test, target, 0, 30000, 64 << 20);
+}
+
+struct opener {
+	struct iotarget		*target;
+	struct fake		fake;
+	struct completion	gate;
+	struct fake_call	call;
+};
+
+static int open_it(void *arg)
+{
+	struct opener *o = arg;
+
+	return fake_open_timeout(o->target, &o->fake, false, FAKE_LONG_MS);
+}
+
+/* Nothing is kept of an open device, or of one that is being opened, after the fact. */
+static void one_that_is_refused_changes_nothing(struct kunit *test)
+{
+	struct opener *o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
+	struct control_test *t = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, o);
+	refuses_to_hold(test, t->target, -EBUSY);
+	o->target = fake_target("policy");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(o->target));
+	iotarget_get(o->target);
+	fake_init(&o->fake);
+	init_completion(&o->gate);
+	o->fake.open_gate = &o->gate;
+	fake_call_start(&o->call, open_it, o);
+	KUNIT_EXPECT_TRUE(test, fake_until(fake_word(o->target) ==
+					   IOTARGET_W_OPENING));
+	refuses_to_hold(test, o->target, -EBUSY);
+	complete(&o->gate);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&o->call), 0);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(o->target, WAIT_MS, NULL), 0);
+	refuses_to_hold(test, o->target, -ESHUTDOWN);
+	iotarget_put(o->target);
+}
+
+static void set_policy_refusals(struct kunit *test)
+{
+	struct iotarget_policy policy = { .hold_ms = IOTARGET_TIMEOUT_MAX_MS + 1 };
+	struct control_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), -EINVAL);
+	policy = (struct iotarget_policy){ .flags = 0x80 };
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), -EINVAL);
+	policy = (struct iotarget_policy){ .reserved = { 1 } };
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(NULL, &policy), -EINVAL);
+	policy = (struct iotarget_policy){ };
+	local_irq_disable();
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), -EWOULDBLOCK);
+	local_irq_enable();
+	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), 0);
+}
+
 static struct kunit_case control_cases[] = {
 	KUNIT_CASE(starts_what_it_stopped),
 	KUNIT_CASE(never_what_the_driver_stopped),
@@ -257,6 +381,9 @@ static struct kunit_case control_cases[] = {
 	KUNIT_CASE(a_further_one_takes_its_place),
 	KUNIT_CASE(it_leaves_alone_what_came_later),
 	KUNIT_CASE(stop_for_refusals),
+	KUNIT_CASE(a_policy_is_changed_in_part),
+	KUNIT_CASE(one_that_is_refused_changes_nothing),
+	KUNIT_CASE(set_policy_refusals),
 	{}
 };
 

@@ -9,6 +9,7 @@
 #include <linux/blkdev.h>
 
 #include "../keep.h"
+#include "../removal.h"
 #include "fakedisk.h"
 
 #define NR_UPPERS	6
@@ -362,7 +363,7 @@ static void given_up(struct kunit *test)
 	pull(test);
 	forward(1, REQ_OP_READ);
 	mutex_lock(&iotarget_lowers_lock);
-	s->target->removal.until = jiffies;
+	s->target->removal.since -= iotarget_jiffies(HOLD_MS);
 	mutex_unlock(&iotarget_lowers_lock);
 	iotarget_away_arrived();
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->order) == 2));
@@ -382,7 +383,7 @@ static void swap_does_not_wait(struct kunit *test)
 	forward(2, REQ_OP_WRITE);
 	KUNIT_EXPECT_EQ(test, s->order, 0);
 	mutex_lock(&iotarget_lowers_lock);
-	s->target->removal.swap_until = jiffies;
+	s->target->removal.since -= iotarget_jiffies(IOTARGET_SWAP_MS);
 	mutex_unlock(&iotarget_lowers_lock);
 	iotarget_away_arrived();
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[1].ended)));

@@ -54,6 +54,12 @@ enum iotarget_sent_action {
  *   device stays.
  * @IOTARGET_EVENT_KIND_REMOVE_COMPLETE: A target is told that its device is
  *   gone.
+ * @IOTARGET_EVENT_KIND_AWAY: The device of a target is gone, and is waited
+ *   for.
+ * @IOTARGET_EVENT_KIND_GIVEN_UP: The device is not waited for any more, and
+ *   what was held fails; see why.
+ * @IOTARGET_EVENT_KIND_RETURNED: The device is back, and the target has it
+ *   open again.
  */
 enum iotarget_event_kind {
 	IOTARGET_EVENT_KIND_CREATED = 1,
@@ -72,6 +78,9 @@ enum iotarget_event_kind {
 	IOTARGET_EVENT_KIND_REMOVE_QUERY,
 	IOTARGET_EVENT_KIND_REMOVE_CANCELED,
 	IOTARGET_EVENT_KIND_REMOVE_COMPLETE,
+	IOTARGET_EVENT_KIND_AWAY,
+	IOTARGET_EVENT_KIND_GIVEN_UP,
+	IOTARGET_EVENT_KIND_RETURNED,
 };
 
 /**
@@ -84,6 +93,7 @@ enum iotarget_event_kind {
  * @IOTARGET_WHY_GONE: The target was deleted; with a query, the device has
  *   gone.
  * @IOTARGET_WHY_CANCELED: The query-cancel verb.
+ * @IOTARGET_WHY_POLICY: The policy does not hold any more.
  */
 enum iotarget_why {
 	IOTARGET_WHY_EXPIRED = 1,
@@ -92,6 +102,7 @@ enum iotarget_why {
 	IOTARGET_WHY_OVERRIDDEN,
 	IOTARGET_WHY_GONE,
 	IOTARGET_WHY_CANCELED,
+	IOTARGET_WHY_POLICY,
 };
 
 /**
@@ -107,6 +118,19 @@ enum iotarget_refuser {
 	IOTARGET_REFUSER_CLAIM,
 	IOTARGET_REFUSER_OPENER,
 	IOTARGET_REFUSER_QUERY,
+};
+
+/**
+ * enum iotarget_gone_policy - What becomes of I/O when the device is gone
+ *   without having been asked.
+ * @IOTARGET_GONE_POLICY_HOLD: What is held, and what comes, waits for the
+ *   device to be back.
+ * @IOTARGET_GONE_POLICY_LOSSY: What the device may have lost with its cache is
+ *   no error.
+ */
+enum iotarget_gone_policy {
+	IOTARGET_GONE_POLICY_HOLD = 1,
+	IOTARGET_GONE_POLICY_LOSSY = 2,
 };
 
 enum {
@@ -135,6 +159,14 @@ enum {
 	IOTARGET_A_TARGET_MODULE,
 	IOTARGET_A_TARGET_CREATOR,
 	IOTARGET_A_TARGET_STOP,
+	IOTARGET_A_TARGET_AWAY,
+	IOTARGET_A_TARGET_AWAY_MS,
+	IOTARGET_A_TARGET_HELD_BYTES,
+	IOTARGET_A_TARGET_AT_RISK,
+	IOTARGET_A_TARGET_LOST,
+	IOTARGET_A_TARGET_POLICY,
+	IOTARGET_A_TARGET_HOLD_MS,
+	IOTARGET_A_TARGET_HOLD_BYTES,
 
 	__IOTARGET_A_TARGET_MAX,
 	IOTARGET_A_TARGET_MAX = (__IOTARGET_A_TARGET_MAX - 1)
@@ -196,6 +228,7 @@ enum {
 	IOTARGET_A_EVENT_REFUSED_MINOR,
 	IOTARGET_A_EVENT_FORCED,
 	IOTARGET_A_EVENT_DRY_RUN,
+	IOTARGET_A_EVENT_DISK,
 
 	__IOTARGET_A_EVENT_MAX,
 	IOTARGET_A_EVENT_MAX = (__IOTARGET_A_EVENT_MAX - 1)

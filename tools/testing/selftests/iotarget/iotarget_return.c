@@ -103,7 +103,6 @@ FIXTURE_SETUP(back)
 	ASSERT_EQ(0, set_policy(self->fd, POLICY_HOLD, HOLD_MS, 0));
 	ASSERT_EQ(0, target_open(self->fd, self->path, ACCESS_BOTH,
 				 SHARE_BOTH));
-	EXPECT_EQ(-EBUSY, set_policy(self->fd, 0, 0, 0));
 	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));
 }
 
@@ -291,6 +290,43 @@ TEST_F_TIMEOUT(back, no_more_than_so_much, 60)
 	ASSERT_EQ(0, disk_plug(&self->disk, variant->id));
 	check_all(_metadata, self->fd, 4, 0, DONE);
 	EXPECT_EQ(0, request_query(self->fd, 4).callbacks);
+}
+
+/* Nor for longer, or more, than it says by now. */
+TEST_F_TIMEOUT(back, another_policy_meanwhile, 60)
+{
+	ASSERT_EQ(0, reopen_with(self->fd, self->path, POLICY_HOLD, HOLD_MS,
+				 4 * BLOCK));
+	ASSERT_EQ(0, removal_set(self->fd, 0, 0, 0));
+	ASSERT_EQ(0, pull(&self->disk));
+	ASSERT_TRUE(becomes_away(self->fd, true));
+	ASSERT_EQ(0, send_writes(self->fd, 4));
+	ASSERT_EQ(0, request_write(self->fd, 4, WRITTEN, BLOCK));
+	EXPECT_EQ(-ENOBUFS, request_send(self->fd, 4, 0, 0));
+	EXPECT_EQ(0, set_policy(self->fd, POLICY_HOLD, HOLD_MS, 5 * BLOCK));
+	EXPECT_EQ(0, request_send(self->fd, 4, 0, 0));
+	/* What is held already is not too much. */
+	EXPECT_EQ(0, set_policy(self->fd, POLICY_HOLD, HOLD_MS, BLOCK));
+	EXPECT_EQ(5, still_held(self->fd, 5));
+	EXPECT_EQ(-EINVAL, set_policy(self->fd, 0x80, HOLD_MS, 0));
+	EXPECT_EQ(5, still_held(self->fd, 5));
+	EXPECT_EQ(0, set_policy(self->fd, 0, 0, 0));
+	check_all(_metadata, self->fd, 5, -ENODEV, NEVER_SENT);
+	EXPECT_TRUE(removal_hears(self->fd, 1, slow(2000)));
+	EXPECT_EQ(TOLD_COMPLETE, removal_told(self->fd).told[0].kind);
+}
+
+/* An open target can hold if it is known what it had. */
+TEST_F(back, one_that_is_open_may_be_told_to_hold)
+{
+	ASSERT_EQ(0, set_policy(self->fd, 0, 0, 0));
+	ASSERT_EQ(0, set_policy(self->fd, POLICY_HOLD, HOLD_MS, 0));
+	ASSERT_EQ(0, reopen_with(self->fd, self->path, 0, 0, 0));
+	EXPECT_EQ(-EBUSY, set_policy(self->fd, POLICY_HOLD, HOLD_MS, 0));
+	EXPECT_EQ(0, set_policy(self->fd, POLICY_LOSSY, HOLD_MS, 0));
+	ASSERT_EQ(0, pull(&self->disk));
+	EXPECT_TRUE(removal_hears(self->fd, 1, slow(GONE_MS)));
+	EXPECT_EQ(0, info_of(self->fd).away);
 }
 
 /* Its owner can give it up at any time. */
