@@ -34,6 +34,7 @@
  * @args: what it was told                                                 (C)
  * @stop: what it leaves in force, until it does                           (S)
  * @note: for the result
+ * @why: what its error means, if that is not what it means otherwise
  * @change: what to wait for
  * @work: makes the transition
  * @wait: waits
@@ -46,6 +47,7 @@ struct iotarget_verb_op {
 	struct iotarget_verb_args	args;
 	struct iotarget_stop		*stop;
 	struct iotarget_note		*note;
+	const char			*why;
 	struct iotarget_change		change;
 	struct work_struct		work;
 	struct work_struct		wait;
@@ -53,6 +55,7 @@ struct iotarget_verb_op {
 
 /**
  * struct verb - a row of the table of verbs
+ * @check: can it be done?  NULL to ask the table of states for the first event
  * @make: makes the transition; on success sets op->change
  * @wait: waits for what it brings about
  * @events: what to do by &enum iotarget_sent_action; the first is the default,
@@ -61,6 +64,9 @@ struct iotarget_verb_op {
  * @purge: which is a purge
  */
 struct verb {
+	int		(*check)(struct iotarget *target,
+				 const struct iotarget_verb_args *args,
+				 const char **why);
 	int		(*make)(struct iotarget_verb_op *op);
 	int		(*wait)(struct iotarget_verb_op *op,
 				struct iotarget_wait_report *report);
@@ -117,8 +123,41 @@ static int make_start(struct iotarget_verb_op *op)
 static int wait_start(struct iotarget_verb_op *op,
 		      struct iotarget_wait_report *report)
 {
-	return iotarget_gate_wait_drained(op->target, op->args.timeout_ms,
-					  report);
+	int ret = iotarget_gate_wait_drained(op->target, op->args.timeout_ms,
+					     report);
+
+	if (ret == -ECANCELED && READ_ONCE(op->target->gate.lost))
+		op->why = "its device is gone: it starts when that is back";
+	return ret;
+}
+
+static int check_policy(struct iotarget *target,
+			const struct iotarget_verb_args *args, const char **why)
+{
+	return iotarget_policy_check(target, &args->policy, why);
+}
+
+static int make_policy(struct iotarget_verb_op *op)
+{
+	return iotarget_policy_change(op->target, &op->args.policy, &op->why);
+}
+
+static void report_now(struct iotarget *target,
+		       struct iotarget_wait_report *report)
+{
+	struct iotarget_inst *inst = iotarget_inst_current(target);
+
+	iotarget_gate_report(target, inst, report);
+	if (inst)
+		iotarget_inst_put(inst);
+}
+
+/* There is nothing to be waited for. */
+static int wait_policy(struct iotarget_verb_op *op,
+		       struct iotarget_wait_report *report)
+{
+	report_now(op->target, report);
+	return 0;
 }
 
 /* A purge cancels; "wait" without it would be another thing. */
@@ -141,6 +180,10 @@ static const struct verb verb_table[] = {
 			IOTARGET_EV_PURGE_WAIT, IOTARGET_EV_PURGE_WAIT,
 			IOTARGET_EV_OPEN, IOTARGET_EV_PURGE,
 		},
+	},
+	[IOTARGET_CMD_POLICY] = {
+		.check = check_policy, .make = make_policy,
+		.wait = wait_policy,
 	},
 };
 
@@ -221,7 +264,7 @@ static void op_end(struct iotarget_verb_op *op, int error)
 	struct iotarget_note *note = op->note;
 
 	note->error = error;
-	note->message = iotarget_verb_error(error);
+	note->message = error && op->why ? op->why : iotarget_verb_error(error);
 	iotarget_note_fill(note, target, IOTARGET_EVENT_KIND_RESULT,
 			   op->cookie);
 	op->note = NULL;
@@ -270,7 +313,8 @@ static void op_make(struct work_struct *work)
  *
  * Context: process; sleeps for memory only, and no I/O.
  * Return: the verb, for iotarget_verb_go() or iotarget_verb_abort(), or an
- * ERR_PTR: what the state table says of the target's state, -EUSERS, -ENOMEM.
+ * ERR_PTR: what the state table, or the verb, says of the target's state, -EUSERS,
+ * -ENOMEM.
  */
 struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 					     const struct iotarget_verb_args *a,
@@ -280,7 +324,9 @@ struct iotarget_verb_op *iotarget_verb_begin(u8 cmd, struct iotarget *target,
 	struct iotarget_verb_op *op;
 	int ret;
 
-	ret = iotarget_rule(READ_ONCE(target->gate.word),
+	*message = NULL;
+	ret = verb->check ? verb->check(target, a, message) :
+	      iotarget_rule(READ_ONCE(target->gate.word),
 			    verb->events[a->action])->error;
 	if (!ret && !atomic_add_unless(&nr_verbs, 1, MAX_VERBS))
 		ret = -EUSERS;
@@ -320,7 +366,7 @@ free_op:
 	kfree(op);
 	atomic_dec(&nr_verbs);
 refuse:
-	*message = iotarget_verb_error(ret);
+	*message = *message ?: iotarget_verb_error(ret);
 	return ERR_PTR(ret);
 }
 

@@ -85,6 +85,7 @@ struct iotarget_note {
  * @pid: who asked
  * @comm: the name of that process
  * @reason: what it gave as the reason
+ * @policy: what is to be changed of the policy
  */
 struct iotarget_verb_args {
 	u32		timeout_ms;
@@ -96,6 +97,7 @@ struct iotarget_verb_args {
 	pid_t		pid;
 	char		comm[TASK_COMM_LEN];
 	char		reason[IOTARGET_REASON_MAX + 1];
+	struct iotarget_policy_change policy;
 };
 
 /**

@@ -25,6 +25,11 @@ static const struct netlink_range_validation iotarget_a_verb_minor_range = {
 	.max	= 1048575ULL,
 };
 
+static const struct netlink_range_validation iotarget_a_verb_hold_ms_range = {
+	.min	= 1ULL,
+	.max	= 86400000ULL,
+};
+
 /* IOTARGET_CMD_GET - do */
 static const struct nla_policy iotarget_get_nl_policy[IOTARGET_A_TARGET_NAME + 1] = {
 	[IOTARGET_A_TARGET_ID] = { .type = NLA_U64, },
@@ -78,6 +83,17 @@ static const struct nla_policy iotarget_query_cancel_nl_policy[IOTARGET_A_VERB_C
 	[IOTARGET_A_VERB_COOKIE] = { .type = NLA_U64, },
 };
 
+/* IOTARGET_CMD_POLICY - do */
+static const struct nla_policy iotarget_policy_nl_policy[IOTARGET_A_VERB_ACCEPT_LOSS + 1] = {
+	[IOTARGET_A_VERB_ID] = { .type = NLA_U64, },
+	[IOTARGET_A_VERB_NAME] = { .type = NLA_NUL_STRING, .len = 31, },
+	[IOTARGET_A_VERB_POLICY_SET] = NLA_POLICY_MASK(NLA_U32, 0x3),
+	[IOTARGET_A_VERB_POLICY_CLEAR] = NLA_POLICY_MASK(NLA_U32, 0x3),
+	[IOTARGET_A_VERB_HOLD_MS] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_hold_ms_range),
+	[IOTARGET_A_VERB_HOLD_BYTES] = NLA_POLICY_MIN(NLA_U64, 1),
+	[IOTARGET_A_VERB_ACCEPT_LOSS] = { .type = NLA_FLAG, },
+};
+
 /* Ops table for iotarget */
 static const struct genl_split_ops iotarget_nl_ops[] = {
 	{
@@ -125,6 +141,13 @@ static const struct genl_split_ops iotarget_nl_ops[] = {
 		.doit		= iotarget_nl_query_cancel_doit,
 		.policy		= iotarget_query_cancel_nl_policy,
 		.maxattr	= IOTARGET_A_VERB_COOKIE,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= IOTARGET_CMD_POLICY,
+		.doit		= iotarget_nl_policy_doit,
+		.policy		= iotarget_policy_nl_policy,
+		.maxattr	= IOTARGET_A_VERB_ACCEPT_LOSS,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 };

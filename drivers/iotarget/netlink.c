@@ -452,6 +452,42 @@ static int read_stop(u8 cmd, struct genl_info *info,
 	return read_action(cmd, info, args);
 }
 
+/* What only the verb has that changes the policy. */
+static int read_policy(struct genl_info *info, struct iotarget_verb_args *args)
+{
+	struct nlattr *set = info->attrs[IOTARGET_A_VERB_POLICY_SET];
+	struct nlattr *clear = info->attrs[IOTARGET_A_VERB_POLICY_CLEAR];
+	struct nlattr *ms = info->attrs[IOTARGET_A_VERB_HOLD_MS];
+	struct nlattr *bytes = info->attrs[IOTARGET_A_VERB_HOLD_BYTES];
+	struct iotarget_policy_change *change = &args->policy;
+
+	change->accept_loss = info->attrs[IOTARGET_A_VERB_ACCEPT_LOSS];
+	if (!set && !clear && !ms && !bytes && !change->accept_loss) {
+		NL_SET_ERR_MSG(info->extack, "what is to be changed?");
+		return -EINVAL;
+	}
+	change->flags = set ? nla_get_u32(set) : 0;
+	change->mask = clear ? nla_get_u32(clear) : 0;
+	if (change->flags & change->mask) {
+		NL_SET_ERR_MSG_ATTR(info->extack, clear,
+				    "a flag can't be set and cleared");
+		return -EINVAL;
+	}
+	change->mask |= change->flags;
+	change->hold_ms = ms ? nla_get_u32(ms) : 0;
+	change->hold_bytes = bytes ? nla_get_u64(bytes) : 0;
+	return 0;
+}
+
+/* The attributes of the others are not there to be looked at. */
+static int read_own(u8 cmd, struct genl_info *info,
+		    struct iotarget_verb_args *args)
+{
+	if (iotarget_verb_stops(cmd))
+		return read_stop(cmd, info, args);
+	return cmd == IOTARGET_CMD_POLICY ? read_policy(info, args) : 0;
+}
+
 static int reply_cookie(u8 cmd, struct genl_info *info, u64 cookie)
 {
 	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE,
@@ -486,6 +522,10 @@ static int begin(u8 cmd, struct iotarget *target, struct genl_info *info,
 	if (IS_ERR(op)) {
 		if (info->extack)
 			info->extack->_msg = message;
+		/* All else of a policy is possible at any time. */
+		if (cmd == IOTARGET_CMD_POLICY && op == ERR_PTR(-EBUSY))
+			NL_SET_BAD_ATTR(info->extack,
+					info->attrs[IOTARGET_A_VERB_POLICY_SET]);
 		iotarget_gate_unpin(target);
 		return PTR_ERR(op);
 	}
@@ -516,8 +556,7 @@ static int verb(u8 cmd, struct sk_buff *skb, struct genl_info *info)
 	if (timeout)
 		args.timeout_ms = nla_get_u32(timeout);
 	get_task_comm(args.comm, current);
-	/* The attributes of the others are not there to be looked at. */
-	ret = iotarget_verb_stops(cmd) ? read_stop(cmd, info, &args) : 0;
+	ret = read_own(cmd, info, &args);
 	if (ret)
 		return ret;
 	target = find(info);
@@ -543,6 +582,11 @@ int iotarget_nl_start_doit(struct sk_buff *skb, struct genl_info *info)
 int iotarget_nl_purge_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	return verb(IOTARGET_CMD_PURGE, skb, info);
+}
+
+int iotarget_nl_policy_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return verb(IOTARGET_CMD_POLICY, skb, info);
 }
 
 /* -- queries ---------------------------------------------------------------- */
