@@ -386,6 +386,74 @@ void iotarget_away_work(struct work_struct *work)
 	mutex_unlock(&iotarget_lowers_lock);
 	if (look)
 		look_for(&s, look);
+	/* Pairs with the acquire in iotarget_away_wait(): it has the device, or not. */
+	smp_store_release(&r->looks, r->looks + 1);
+	wake_up_all(&target->gate.waitq);
 	memalloc_noio_restore(noio);
 	iotarget_gate_unpin(target);
+}
+
+/* -- who asks -------------------------------------------------------------- */
+
+/**
+ * iotarget_away_look - look for a device that is waited for, now
+ * @target: the target
+ * @look: filled in, for iotarget_away_wait()
+ *
+ * Context: process, with iotarget_lowers_lock; waits for nothing.
+ * Return: false if none is waited for.
+ */
+bool iotarget_away_look(struct iotarget *target, struct iotarget_look *look)
+{
+	struct iotarget_removal *r = &target->removal;
+
+	lockdep_assert_held(&iotarget_lowers_lock);
+	if (!r->holding || !READ_ONCE(target->gate.lost))
+		return false;
+	look->inst = r->inst;
+	look->looks = READ_ONCE(r->looks);
+	iotarget_removal_kick(r, &r->back);
+	return true;
+}
+
+/* One may have been under way already; the next was begun afterwards. */
+static bool has_looked(struct iotarget_removal *r, const struct iotarget_look *look)
+{
+	/* Pairs with the release in iotarget_away_work(). */
+	return smp_load_acquire(&r->looks) - look->looks >= 2;
+}
+
+/**
+ * iotarget_away_wait - what came of iotarget_away_look()
+ * @target: the target
+ * @look: what that filled in
+ * @timeout_ms: the longest wait
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0: it has its device; -ENODEV: it is not there; -ETIMEDOUT, -EINTR: who looks
+ * has not come to an end; -ECANCELED: it is not waited for any more.
+ */
+int iotarget_away_wait(struct iotarget *target, const struct iotarget_look *look,
+		       unsigned int timeout_ms)
+{
+	struct iotarget_removal *r = &target->removal;
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_inst *inst;
+	long left;
+	u64 number = 0;
+
+	left = wait_event_killable_timeout(gate->waitq,
+					   !READ_ONCE(gate->lost) ||
+					   has_looked(r, look),
+					   iotarget_wait_jiffies(timeout_ms));
+	inst = iotarget_inst_current(target);
+	if (inst) {
+		number = inst->number;
+		iotarget_inst_put(inst);
+	}
+	if (number && number != look->inst)
+		return 0;
+	if (!READ_ONCE(gate->lost))
+		return -ECANCELED;
+	return iotarget_wait_result(left) ?: -ENODEV;
 }

@@ -152,6 +152,16 @@ static int block_keep(struct iotarget_inst *inst, struct block *b)
 	return 0;
 }
 
+static bool block_is_another(const struct iotarget_open *how,
+			     const struct iotarget_identity *id)
+{
+	if (!how->only)
+		return false;
+	return how->id.unique_id_type != id->unique_id_type ||
+	       memcmp(how->id.unique_id, id->unique_id, sizeof(id->unique_id)) ||
+	       strcmp(how->id.serial, id->serial);
+}
+
 static int block_open(struct iotarget_inst *inst,
 		      const struct iotarget_open *how)
 {
@@ -194,7 +204,8 @@ static int block_open(struct iotarget_inst *inst,
 		goto close_file;
 	iotarget_watch_arm(b->use.watch);
 	iotarget_lower_identify(b->bdev, &b->id);
-	ret = block_keep(inst, b);
+	b->use.id = &b->id;
+	ret = block_is_another(how, &b->id) ? -ESTALE : block_keep(inst, b);
 	if (ret)
 		goto unshare;
 	inst->backend = b;

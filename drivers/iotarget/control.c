@@ -36,6 +36,7 @@
  * @note: for the result
  * @why: what its error means, if that is not what it means otherwise
  * @change: what to wait for
+ * @reopen: likewise
  * @work: makes the transition
  * @wait: waits
  */
@@ -49,6 +50,7 @@ struct iotarget_verb_op {
 	struct iotarget_note		*note;
 	const char			*why;
 	struct iotarget_change		change;
+	struct iotarget_reopen		reopen;
 	struct work_struct		work;
 	struct work_struct		wait;
 };
@@ -160,6 +162,27 @@ static int wait_policy(struct iotarget_verb_op *op,
 	return 0;
 }
 
+static int check_reopen(struct iotarget *target,
+			const struct iotarget_verb_args *args, const char **why)
+{
+	return iotarget_reopen_check(target, why);
+}
+
+static int make_reopen(struct iotarget_verb_op *op)
+{
+	return iotarget_reopen_begin(op->target, &op->reopen, &op->why);
+}
+
+static int wait_reopen(struct iotarget_verb_op *op,
+		       struct iotarget_wait_report *report)
+{
+	int ret = iotarget_reopen_end(op->target, &op->reopen,
+				      op->args.timeout_ms, &op->why);
+
+	report_now(op->target, report);
+	return ret;
+}
+
 /* A purge cancels; "wait" without it would be another thing. */
 static const struct verb verb_table[] = {
 	[IOTARGET_CMD_STOP] = {
@@ -184,6 +207,10 @@ static const struct verb verb_table[] = {
 	[IOTARGET_CMD_POLICY] = {
 		.check = check_policy, .make = make_policy,
 		.wait = wait_policy,
+	},
+	[IOTARGET_CMD_REOPEN] = {
+		.check = check_reopen, .make = make_reopen,
+		.wait = wait_reopen,
 	},
 };
 

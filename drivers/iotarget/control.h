@@ -5,6 +5,7 @@
  *
  *   netlink.c	the family: messages in and out, nothing else
  *   control.c	verbs
+ *   reopen.c	one of them
  *   stops.c	the stops that they make, and drivers for users
  *   consent.c	queries whether a device may go
  *   notify.c	events on their way to netlink.c
@@ -127,6 +128,29 @@ bool iotarget_verb_stops(u8 cmd);
 bool iotarget_verb_has_action(u8 cmd, u8 action);
 const char *iotarget_verb_error(int error);
 void iotarget_control_owner_gone(u32 portid);
+
+/* reopen.c */
+
+/**
+ * struct iotarget_reopen - a target that is opened again
+ * @away: its device is looked for; else it is opened
+ * @look: that
+ * @changes: &iotarget_gate.changes: it is opened only if there was none since
+ * @how: as it was opened
+ */
+struct iotarget_reopen {
+	bool			away;
+	struct iotarget_look	look;
+	u64			changes;
+	struct iotarget_open	how;
+};
+
+int iotarget_reopen_check(struct iotarget *target, const char **why);
+int iotarget_reopen_begin(struct iotarget *target, struct iotarget_reopen *reopen,
+			  const char **why);
+int iotarget_reopen_end(struct iotarget *target,
+			const struct iotarget_reopen *reopen,
+			unsigned int timeout_ms, const char **why);
 
 /* stops.c */
 int iotarget_stops_each(struct iotarget *target,

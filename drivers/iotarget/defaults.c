@@ -270,7 +270,7 @@ int iotarget_remove_canceled_default(struct iotarget *target)
 	/* A disk that stands on another target may be a moment behind it. */
 	for (;;) {
 		ret = iotarget_open_backend(target, &iotarget_block_ops, &how,
-					    REOPEN_MS);
+					    NULL, REOPEN_MS);
 		if (ret != -EBUSY || time_after(jiffies, until) ||
 		    iotarget_get_state(target) != IOTARGET_CLOSED)
 			break;

@@ -182,6 +182,20 @@ struct iotarget_gate {
 	struct lockdep_map	map;
 };
 
+/**
+ * struct iotarget_identity - what the device says of itself
+ * @unique_id_type: as in struct iotarget_info
+ * @unique_id_len: valid bytes of @unique_id
+ * @unique_id: as the device reports it
+ * @serial: NUL-terminated, empty when unknown
+ */
+struct iotarget_identity {
+	u8			unique_id_type;
+	u8			unique_id_len;
+	u8			unique_id[16];
+	char			serial[64];
+};
+
 struct iotarget_ask;
 struct iotarget_keep;
 struct iotarget_use;
@@ -197,15 +211,19 @@ struct platform_device;
  * @access: IOTARGET_ACCESS_* of the opening                               (I)
  * @share: IOTARGET_SHARE_*                                                (I)
  * @by_file: it was opened by a file, and can't be opened again            (I)
+ * @id: what it says of itself                                             (I)
  * @inst: the number of the instance                                       (I)
  * @level: the highest &enum iotarget_removal_level that it knows of       (I)
  * @opened: the open is through; until then nothing is told                (I)
  * @holding: the device is gone, and waited for                            (I)
  * @given_up: it was, for as long as the policy says                       (I)
  * @since: since when, in jiffies                                          (I)
+ * @failed: &iotarget_gate.changes after control has failed to open it again: as
+ *	long as it is that, it may try once more                           (I)
  * @seen: disks that had arrived when it went                              (I)
  * @refused: disks that were compared, and are others                      (W)
  * @nr_refused: so many so far                                             (W)
+ * @looks: how often was looked whether the device is back                 (A)
  * @todo: what its owner has to be told                                    (I)
  * @ask: what it is asked                                                  (I)
  * @canceled: what it is told is canceled; NULL if it was itself too late  (I)
@@ -224,15 +242,18 @@ struct iotarget_removal {
 	u32			access;
 	u32			share;
 	bool			by_file;
+	struct iotarget_identity id;
 	u64			inst;
 	u8			level;
 	bool			opened;
 	bool			holding;
 	bool			given_up;
 	unsigned long		since;
+	u64			failed;
 	u64			seen;
 	u64			refused[32];
 	unsigned int		nr_refused;
+	unsigned int		looks;
 	unsigned long		todo;
 	struct iotarget_ask	*ask;
 	struct iotarget_ask	*canceled;
@@ -433,6 +454,8 @@ struct iotarget_inst {
  * @share: IOTARGET_SHARE_*
  * @devt: which device
  * @file: which file; the backend takes a reference of its own
+ * @only: it has to say @id of itself
+ * @id: that
  * @data: the backend's own
  */
 struct iotarget_open {
@@ -441,6 +464,8 @@ struct iotarget_open {
 	u32			share;
 	dev_t			devt;
 	struct file		*file;
+	bool			only;
+	struct iotarget_identity id;
 	void			*data;
 };
 
@@ -662,6 +687,7 @@ int iotarget_open_attach(struct iotarget *target, struct iotarget_inst *inst,
 int iotarget_open_backend(struct iotarget *target,
 			  const struct iotarget_backend_ops *ops,
 			  const struct iotarget_open *how,
+			  const struct iotarget_by *by,
 			  unsigned int timeout_ms);
 int iotarget_may_wait(struct iotarget *target, unsigned int timeout_ms);
 
@@ -676,20 +702,6 @@ struct iotarget_lower;
 extern struct mutex iotarget_lowers_lock;
 
 /**
- * struct iotarget_identity - what the device says of itself
- * @unique_id_type: as in struct iotarget_info
- * @unique_id_len: valid bytes of @unique_id
- * @unique_id: as the device reports it
- * @serial: NUL-terminated, empty when unknown
- */
-struct iotarget_identity {
-	u8			unique_id_type;
-	u8			unique_id_len;
-	u8			unique_id[16];
-	char			serial[64];
-};
-
-/**
  * struct iotarget_use - one target's use of a block device
  * @node: in the list of all of them                                       (I)
  * @target: whose use; only compared                                       (C)
@@ -698,6 +710,7 @@ struct iotarget_identity {
  * @access: IOTARGET_ACCESS_*                                              (C)
  * @share: IOTARGET_SHARE_*                                                (C)
  * @file: which opening of the device it is; only compared                 (C)
+ * @id: what the device says of itself                                     (C)
  * @by_file: it was opened by somebody else                                (C)
  * @level: how far the removal of the device has come                      (I)
  */
@@ -709,6 +722,7 @@ struct iotarget_use {
 	u32			access;
 	u32			share;
 	const struct file	*file;
+	const struct iotarget_identity *id;
 	bool			by_file;
 	u8			level;
 };
@@ -760,8 +774,22 @@ void iotarget_watch_exit(void);
 extern const struct blk_holder_ops iotarget_holder_ops;
 
 /* away.c */
+
+/**
+ * struct iotarget_look - that a lost device was looked for
+ * @inst: the number of the instance that was lost
+ * @looks: &iotarget_removal.looks just before
+ */
+struct iotarget_look {
+	u64			inst;
+	unsigned int		looks;
+};
+
 void iotarget_away_arrived(void);
 bool iotarget_away_left(struct iotarget *target, unsigned int *left_ms);
+bool iotarget_away_look(struct iotarget *target, struct iotarget_look *look);
+int iotarget_away_wait(struct iotarget *target, const struct iotarget_look *look,
+		       unsigned int timeout_ms);
 
 /* policy.c */
 

@@ -94,6 +94,13 @@ static const struct nla_policy iotarget_policy_nl_policy[IOTARGET_A_VERB_ACCEPT_
 	[IOTARGET_A_VERB_ACCEPT_LOSS] = { .type = NLA_FLAG, },
 };
 
+/* IOTARGET_CMD_REOPEN - do */
+static const struct nla_policy iotarget_reopen_nl_policy[IOTARGET_A_VERB_TIMEOUT_MS + 1] = {
+	[IOTARGET_A_VERB_ID] = { .type = NLA_U64, },
+	[IOTARGET_A_VERB_NAME] = { .type = NLA_NUL_STRING, .len = 31, },
+	[IOTARGET_A_VERB_TIMEOUT_MS] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_timeout_ms_range),
+};
+
 /* Ops table for iotarget */
 static const struct genl_split_ops iotarget_nl_ops[] = {
 	{
@@ -148,6 +155,13 @@ static const struct genl_split_ops iotarget_nl_ops[] = {
 		.doit		= iotarget_nl_policy_doit,
 		.policy		= iotarget_policy_nl_policy,
 		.maxattr	= IOTARGET_A_VERB_ACCEPT_LOSS,
+		.flags		= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= IOTARGET_CMD_REOPEN,
+		.doit		= iotarget_nl_reopen_doit,
+		.policy		= iotarget_reopen_nl_policy,
+		.maxattr	= IOTARGET_A_VERB_TIMEOUT_MS,
 		.flags		= GENL_CMD_CAP_DO,
 	},
 };

@@ -20,6 +20,7 @@ int iotarget_nl_purge_doit(struct sk_buff *skb, struct genl_info *info);
 int iotarget_nl_query_remove_doit(struct sk_buff *skb, struct genl_info *info);
 int iotarget_nl_query_cancel_doit(struct sk_buff *skb, struct genl_info *info);
 int iotarget_nl_policy_doit(struct sk_buff *skb, struct genl_info *info);
+int iotarget_nl_reopen_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	IOTARGET_NLGRP_EVENTS,

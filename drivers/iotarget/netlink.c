@@ -589,6 +589,11 @@ int iotarget_nl_policy_doit(struct sk_buff *skb, struct genl_info *info)
 	return verb(IOTARGET_CMD_POLICY, skb, info);
 }
 
+int iotarget_nl_reopen_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	return verb(IOTARGET_CMD_REOPEN, skb, info);
+}
+
 /* -- queries ---------------------------------------------------------------- */
 
 /* Named by its number, and by bus and name what shall go of those above it. */

@@ -151,15 +151,18 @@ static int open_wait(struct opening *o, unsigned int timeout_ms)
  * @target: the target
  * @ops: the backend
  * @how: for its open(); copied, the file referenced
+ * @by: on which condition; NULL for the target's driver
  * @timeout_ms: the longest wait
  *
  * Context: process; sleeps, killable.
- * Return: 0, -EBUSY, -ESHUTDOWN, -ETIMEDOUT, -EINTR, -ECANCELED, -ENOMEM,
- * -ENODEV when the owner's module is being unloaded, or the backend's error.
+ * Return: 0, -EBUSY, -ESHUTDOWN, -ETIMEDOUT, -EINTR, -ECANCELED, also when the
+ * condition is not met, -ENOMEM, -ENODEV when the owner's module is being unloaded,
+ * or the backend's error.
  */
 int iotarget_open_backend(struct iotarget *target,
 			  const struct iotarget_backend_ops *ops,
 			  const struct iotarget_open *how,
+			  const struct iotarget_by *by,
 			  unsigned int timeout_ms)
 {
 	struct iotarget_change change;
@@ -180,7 +183,7 @@ int iotarget_open_backend(struct iotarget *target,
 		goto free_opening;
 	}
 
-	ret = iotarget_gate_event(target, IOTARGET_EV_OPEN, NULL, 0, &change);
+	ret = iotarget_control_event(target, IOTARGET_EV_OPEN, by, &change);
 	if (ret) {
 		/* The instance has the two references now. */
 		iotarget_inst_discard(o->inst);
@@ -348,7 +351,7 @@ static int open_checked(struct iotarget *target,
 			    IOTARGET_EV_OPEN)->error;
 	ret = ret ?: resolve(target, p, &how, &type, &path);
 	ret = ret ?: iotarget_open_backend(target, &iotarget_block_ops, &how,
-					   p->timeout_ms ?:
+					   NULL, p->timeout_ms ?:
 					   IOTARGET_OPEN_TIMEOUT_MS);
 	if (!ret && p->type != IOTARGET_OPEN_REOPEN)
 		save(target, type, &how, &path);

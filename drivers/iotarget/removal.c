@@ -557,6 +557,7 @@ int iotarget_removal_register(struct iotarget *target,
 	r->access = use->access;
 	r->share = use->share;
 	r->by_file = use->by_file;
+	r->id = *use->id;
 	r->inst = inst->number;
 	r->level = IOTARGET_REMOVAL_NONE;
 	r->opened = false;

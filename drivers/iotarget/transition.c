@@ -295,8 +295,8 @@ int iotarget_gate_event(struct iotarget *target, enum iotarget_event event,
 /**
  * iotarget_control_event - carry out a transition that control asks for
  * @target: the target
- * @event: what happens; none that opens
- * @by: for which verb, and on which condition
+ * @event: what happens; not the end of an open
+ * @by: for which verb, and on which condition; NULL for the target's driver
  * @change: as in iotarget_gate_event()
  *
  * Context: as iotarget_gate_event().

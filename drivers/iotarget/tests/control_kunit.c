@@ -371,6 +371,22 @@ static void set_policy_refusals(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iotarget_set_policy(t->target, &policy), 0);
 }
 
+/* An open that control asks for is for the state that it has looked at. */
+static void no_open_after_another_transition(struct kunit *test)
+{
+	struct iotarget *target = fake_target("moment");
+	struct iotarget_by by = { };
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(target));
+	KUNIT_EXPECT_EQ(test, iotarget_close(target, WAIT_MS, NULL), 0);
+	by.unchanged = iotarget_gate_changes(&target->gate);
+	KUNIT_EXPECT_EQ(test, iotarget_close(target, WAIT_MS, NULL), 0);
+	KUNIT_EXPECT_EQ(test, iotarget_control_event(target, IOTARGET_EV_OPEN, &by,
+						     NULL), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, fake_word(target), IOTARGET_W_CLOSED);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(target, WAIT_MS, NULL), 0);
+}
+
 static struct kunit_case control_cases[] = {
 	KUNIT_CASE(starts_what_it_stopped),
 	KUNIT_CASE(never_what_the_driver_stopped),
@@ -384,6 +400,7 @@ static struct kunit_case control_cases[] = {
 	KUNIT_CASE(a_policy_is_changed_in_part),
 	KUNIT_CASE(one_that_is_refused_changes_nothing),
 	KUNIT_CASE(set_policy_refusals),
+	KUNIT_CASE(no_open_after_another_transition),
 	{}
 };
 

@@ -223,7 +223,7 @@ int fake_open_timeout(struct iotarget *target, struct fake *fake,
 
 	return iotarget_open_backend(target, can_cancel ? &fake_usb_ops :
 							  &fake_disk_ops,
-				     &how, timeout_ms);
+				     &how, NULL, timeout_ms);
 }
 
 int fake_open(struct iotarget *target, struct fake *fake, bool can_cancel)
