@@ -73,6 +73,11 @@ TEST_F(control, get_shows_the_target)
 	EXPECT_EQ(device_size(self->path), target.capacity);
 	EXPECT_STREQ("iotarget_test", target.module);
 	EXPECT_EQ(0, target.nr_stops);
+	EXPECT_FALSE(target.away);
+	EXPECT_EQ(0, target.policy);
+	EXPECT_EQ(30000, target.hold_ms);
+	EXPECT_EQ(64 * MIB, target.hold_bytes);
+	EXPECT_EQ(0, target.held_bytes + target.at_risk + target.lost);
 	/* By name it is the same one. */
 	nl_msg_init(&self->ask, &msg, IOTARGET_CMD_GET, 0);
 	nl_put_text(&msg, IOTARGET_A_TARGET_NAME, "control-test");
@@ -273,6 +278,47 @@ static void hold_it(struct nl_msg *msg)
 	nl_put(msg, IOTARGET_A_VERB_HOLD, NULL, 0);
 }
 
+static void bad_policy(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET, 4);
+}
+
+static void let_it_be_lossy(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET, IOTARGET_GONE_POLICY_LOSSY);
+}
+
+static void two_policies(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET, IOTARGET_GONE_POLICY_LOSSY);
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_CLEAR,
+		   IOTARGET_GONE_POLICY_LOSSY | IOTARGET_GONE_POLICY_HOLD);
+}
+
+static void hold_for_no_time(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_HOLD_MS, 0);
+}
+
+static void hold_for_two_days(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_HOLD_MS, 2 * 86400000);
+}
+
+static void hold_nothing(struct nl_msg *msg)
+{
+	nl_put_u64(msg, IOTARGET_A_VERB_HOLD_BYTES, 0);
+}
+
+/* It was opened without, and nothing of this is done then. */
+static void hold_and_more(struct nl_msg *msg)
+{
+	nl_put_u32(msg, IOTARGET_A_VERB_HOLD_MS, 1234);
+	nl_put_u64(msg, IOTARGET_A_VERB_HOLD_BYTES, 1234);
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET,
+		   IOTARGET_GONE_POLICY_HOLD | IOTARGET_GONE_POLICY_LOSSY);
+}
+
 static void unknown_attr(struct nl_msg *msg)
 {
 	nl_put_u32(msg, 77, 1);
@@ -305,6 +351,27 @@ static const struct bad bad_requests[] = {
 	  short_number },
 	{ "a start that holds", IOTARGET_CMD_START, -EINVAL, IOTARGET_A_VERB_HOLD, "",
 	  hold_it },
+	{ "policy of nothing", IOTARGET_CMD_POLICY, -EINVAL, 0, "what is to be changed", NULL },
+	{ "policy of nobody", IOTARGET_CMD_POLICY, -EINVAL, 0, "which target",
+	  let_it_be_lossy, true },
+	{ "unknown policy", IOTARGET_CMD_POLICY, -EINVAL, IOTARGET_A_VERB_POLICY_SET, "reserved",
+	  bad_policy },
+	{ "two policies", IOTARGET_CMD_POLICY, -EINVAL, IOTARGET_A_VERB_POLICY_CLEAR,
+	  "set and cleared", two_policies },
+	{ "hold for no time", IOTARGET_CMD_POLICY, -ERANGE, IOTARGET_A_VERB_HOLD_MS, "range",
+	  hold_for_no_time },
+	{ "hold for two days", IOTARGET_CMD_POLICY, -ERANGE, IOTARGET_A_VERB_HOLD_MS, "range",
+	  hold_for_two_days },
+	{ "hold nothing", IOTARGET_CMD_POLICY, -ERANGE, IOTARGET_A_VERB_HOLD_BYTES, "range",
+	  hold_nothing },
+	{ "hold of an open one", IOTARGET_CMD_POLICY, -EBUSY, IOTARGET_A_VERB_POLICY_SET,
+	  "nothing is kept of the open device", hold_and_more },
+	{ "a policy that waits", IOTARGET_CMD_POLICY, -EINVAL, IOTARGET_A_VERB_TIMEOUT_MS, "",
+	  long_wait },
+	{ "reopen of an open one", IOTARGET_CMD_REOPEN, -EBUSY, 0, "the target is open", NULL },
+	{ "reopen of nobody", IOTARGET_CMD_REOPEN, -EINVAL, 0, "which target", NULL, true },
+	{ "long reopen", IOTARGET_CMD_REOPEN, -ERANGE, IOTARGET_A_VERB_TIMEOUT_MS, "range",
+	  long_wait },
 	{ "unknown attribute", IOTARGET_CMD_STOP, -EINVAL, 77, "", unknown_attr },
 	{ "unknown command", 99, -EOPNOTSUPP, 0, "", NULL },
 	{ "an event", IOTARGET_CMD_EVENT, -EOPNOTSUPP, 0, "", NULL },
@@ -324,8 +391,11 @@ static int attr_at(const struct nl_msg *msg, int offset)
 TEST_F(control, refusals_name_attribute_and_reason)
 {
 	const struct bad *bad = bad_requests;
+	struct nl_target before, after;
 	struct nl_msg msg;
 	unsigned int i;
+
+	ASSERT_EQ(0, nl_get(&self->ask, self->id, &before));
 
 	for (i = 0; i < ARRAY_SIZE(bad_requests); i++, bad++) {
 		nl_msg_init(&self->ask, &msg, bad->cmd, 0);
@@ -342,6 +412,11 @@ TEST_F(control, refusals_name_attribute_and_reason)
 				TH_LOG("%s: %s", bad->what, self->ask.text);
 		EXPECT_EQ(STARTED, target_state(self->fd));
 	}
+	/* Not even half of it was done. */
+	ASSERT_EQ(0, nl_get(&self->ask, self->id, &after));
+	EXPECT_EQ(before.policy, after.policy);
+	EXPECT_EQ(before.hold_ms, after.hold_ms);
+	EXPECT_EQ(before.hold_bytes, after.hold_bytes);
 }
 
 TEST_F(control, a_closed_target_refuses_verbs)
@@ -356,6 +431,8 @@ TEST_F(control, a_closed_target_refuses_verbs)
 		EXPECT_EQ(-ESHUTDOWN, verb(&self->ask, cmds[i], self->id, NULL));
 		EXPECT_STREQ("the target is closed", self->ask.text);
 	}
+	EXPECT_EQ(-ESHUTDOWN, verb(&self->ask, IOTARGET_CMD_REOPEN, self->id, NULL));
+	EXPECT_STREQ("its driver has closed it", self->ask.text);
 }
 
 TEST_F(control, a_name_that_two_have_is_refused)
@@ -406,6 +483,10 @@ static int as_nobody(uint64_t id)
 		return 8;
 	if (nl_join(&nl) != -EPERM)
 		return 9;
+	if (verb(&nl, IOTARGET_CMD_POLICY, id, NULL) != -EPERM)
+		return 10;
+	if (verb(&nl, IOTARGET_CMD_REOPEN, id, NULL) != -EPERM)
+		return 11;
 	return 0;
 }
 

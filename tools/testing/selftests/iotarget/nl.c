@@ -149,7 +149,8 @@ static const struct field event_fields[] = {
 	E(OLDEST_MS, oldest_ms, 8), E(KIND, kind, 4), E(STATE, state, 4), E(ERROR, error, 4),
 	E(WHY, why, 4), E(NAME, name, 32), E(MESSAGE, message, 96), E(REFUSED_BY, refused_by, 4),
 	E(REFUSED_NAME, refused_name, 32), E(REFUSED_MAJOR, refused_major, 4),
-	E(REFUSED_MINOR, refused_minor, 4), E(FORCED, forced, 1), E(DRY_RUN, dry_run, 1), { }
+	E(REFUSED_MINOR, refused_minor, 4), E(FORCED, forced, 1), E(DRY_RUN, dry_run, 1),
+	E(DISK, disk, 32), { }
 };
 
 static const struct field stop_fields[] = {
@@ -160,7 +161,10 @@ static const struct field stop_fields[] = {
 static const struct field target_fields[] = {
 	T(ID, id, 8), T(PENDED, pended, 8), T(SENT, sent, 8), T(CAPACITY, capacity, 8),
 	T(STATE, state, 4), T(MAJOR, major, 4), T(MINOR, minor, 4), T(ACCESS, access, 4),
-	T(NAME, name, 32), T(PHASE, phase, 32), T(DISK, disk, 32), T(MODULE, module, 64), { }
+	T(NAME, name, 32), T(PHASE, phase, 32), T(DISK, disk, 32), T(MODULE, module, 64),
+	T(HELD_BYTES, held_bytes, 8), T(AWAY, away, 1), T(AWAY_MS, away_ms, 8),
+	T(AT_RISK, at_risk, 8), T(LOST, lost, 8), T(POLICY, policy, 4), T(HOLD_MS, hold_ms, 4),
+	T(HOLD_BYTES, hold_bytes, 8), { }
 };
 
 static void read_field(const struct field *field, const struct nlattr *attr, void *to)

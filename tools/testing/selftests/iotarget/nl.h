@@ -23,7 +23,7 @@ struct nl_event {
 	uint32_t	kind, state, error, why;
 	uint32_t	refused_by, refused_major, refused_minor;
 	bool		forced, dry_run;
-	char		name[32], message[96], refused_name[32];
+	char		name[32], message[96], refused_name[32], disk[32];
 };
 
 struct nl_stop {
@@ -35,7 +35,9 @@ struct nl_stop {
 
 struct nl_target {
 	uint64_t	id, pended, sent, capacity;
-	uint32_t	state, major, minor, access;
+	uint64_t	held_bytes, away_ms, at_risk, lost, hold_bytes;
+	uint32_t	state, major, minor, access, policy, hold_ms;
+	bool		away;
 	char		name[32], phase[32], disk[32], module[64];
 	unsigned int	nr_stops;
 	struct nl_stop	stops[8];
