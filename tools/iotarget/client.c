@@ -42,6 +42,9 @@ static const struct field target_fields[] = {
 	T(CAPACITY, U64, capacity), T(LOGICAL_BLOCK_SIZE, U32, block_size),
 	T(READ_ONLY, FLAG, read_only), T(REMOVABLE, FLAG, removable),
 	T(WRITE_CACHE, FLAG, write_cache), T(MODULE, TEXT, module), T(CREATOR, TEXT, creator),
+	T(AWAY, FLAG, away), T(AWAY_MS, U64, away_ms), T(HELD_BYTES, U64, held_bytes),
+	T(AT_RISK, U64, at_risk), T(LOST, U64, lost), T(POLICY, U32, policy),
+	T(HOLD_MS, U32, hold_ms), T(HOLD_BYTES, U64, hold_bytes),
 	{ }
 };
 
@@ -58,6 +61,7 @@ static const struct field event_fields[] = {
 	E(PENDED, U64, pended), E(OLDEST_MS, U64, oldest_ms), E(REFUSED_BY, U32, refused_by),
 	E(REFUSED_NAME, TEXT, refused_name), E(REFUSED_MAJOR, U32, refused_major),
 	E(REFUSED_MINOR, U32, refused_minor), E(FORCED, FLAG, forced), E(DRY_RUN, FLAG, dry_run),
+	E(DISK, TEXT, disk),
 	{ }
 };
 
@@ -157,6 +161,10 @@ static const char *attr_name(const struct nlmsghdr *request, uint32_t offset)
 		[IOTARGET_A_VERB_MAJOR] = "device",
 		[IOTARGET_A_VERB_MINOR] = "device",
 		[IOTARGET_A_VERB_ANCESTOR] = "what is to go",
+		[IOTARGET_A_VERB_POLICY_SET] = "--hold-for",
+		[IOTARGET_A_VERB_POLICY_CLEAR] = "--fail",
+		[IOTARGET_A_VERB_HOLD_MS] = "--hold-for",
+		[IOTARGET_A_VERB_HOLD_BYTES] = "--hold-bytes",
 	};
 	const struct nlattr *attr = (const void *)((const char *)request + offset);
 

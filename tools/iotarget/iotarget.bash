@@ -12,7 +12,7 @@ _iotarget()
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		list|show|stop|start|purge|monitor|eject|attach|detach)
+		list|show|stop|start|purge|policy|reopen|monitor|eject|attach|detach)
 			verb=$word
 			break
 			;;
@@ -27,13 +27,17 @@ _iotarget()
 		COMPREPLY=($(compgen -W "forever 10 60 600" -- "$cur"))
 		return
 		;;
-	--timeout|--reason|--deadline)
+	--hold-for)
+		COMPREPLY=($(compgen -W "30 120 600 3600" -- "$cur"))
+		return
+		;;
+	--timeout|--reason|--deadline|--hold-bytes)
 		return
 		;;
 	esac
 	if [ -z "$verb" ]; then
-		COMPREPLY=($(compgen -W "list show stop start purge monitor eject attach detach \
-					  --json --help" -- "$cur"))
+		COMPREPLY=($(compgen -W "list show stop start purge policy reopen monitor \
+					  eject attach detach --json --help" -- "$cur"))
 		return
 	fi
 	case $cur in
@@ -41,7 +45,8 @@ _iotarget()
 		local options=--json
 		case $verb in
 		stop|purge) options+=" --action --timeout --expires --hold --reason" ;;
-		start) options+=" --timeout" ;;
+		start|reopen) options+=" --timeout" ;;
+		policy) options+=" --hold-for --hold-bytes --fail --lossy --no-lossy --accept-loss" ;;
 		eject) options+=" --dry-run --deadline" ;;
 		detach) options+=" --force" ;;
 		esac
@@ -50,7 +55,7 @@ _iotarget()
 		;;
 	esac
 	case $verb in
-	show|stop|start|purge|monitor)
+	show|stop|start|purge|policy|reopen|monitor)
 		COMPREPLY=($(compgen -W "$(_iotarget_targets)" -- "$cur"))
 		;;
 	attach|eject)

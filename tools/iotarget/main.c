@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iotarget: list I/O targets, stop, start and purge them, watch them, eject devices.
+ * iotarget: list I/O targets, stop, start and purge them, set what becomes of I/O when
+ * their devices are gone, watch them, eject devices.
  *
  * A verb is a row of the table: its name, its arguments, the options that it
  * takes and the function.
@@ -26,6 +27,8 @@ void complain(const char *fmt, ...)
 }
 
 #define STOP_OPTIONS	"ateHr"
+#define POLICY_OPTIONS	"obFlLA"
+#define MAX_HOLD_MS	86400000
 #define MAX_DEADLINE_MS	600000
 
 static const struct verb {
@@ -42,6 +45,10 @@ static const struct verb {
 	{ "start", "TARGET", 1, 1, "t", verb_start, "let requests through" },
 	{ "purge", "TARGET", 1, 1, STOP_OPTIONS, verb_purge,
 	  "fail what is held, refuse what comes" },
+	{ "policy", "TARGET", 1, 1, POLICY_OPTIONS, verb_policy,
+	  "what becomes of I/O when its device is gone" },
+	{ "reopen", "TARGET", 1, 1, "t", verb_reopen,
+	  "open it again after a removal, or look for its device now" },
 	{ "monitor", "[NAME]", 0, 1, "", verb_monitor, "tell what happens, until interrupted" },
 	{ "eject", "DEVICE", 1, 1, "nd", verb_eject, "remove a device, if all who use it agree" },
 	{ "attach", "DEVICE NAME", 2, 2, "", verb_attach, "put an iogate in front of a device" },
@@ -57,6 +64,12 @@ static const struct option long_options[] = {
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "deadline", required_argument, NULL, 'd' },
 	{ "force", no_argument, NULL, 'f' },
+	{ "hold-for", required_argument, NULL, 'o' },
+	{ "hold-bytes", required_argument, NULL, 'b' },
+	{ "fail", no_argument, NULL, 'F' },
+	{ "lossy", no_argument, NULL, 'l' },
+	{ "no-lossy", no_argument, NULL, 'L' },
+	{ "accept-loss", no_argument, NULL, 'A' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -71,13 +84,18 @@ static void explain(FILE *out)
 		fprintf(out, "  %-8s %-12s %s\n", verbs[i].name, verbs[i].args, verbs[i].about);
 	fputs("\nTARGET is a name, or @ and a number as in 'list'.\n\n"
 	      "  --action cancel|wait|leave   stop, purge: what to do about sent requests\n"
-	      "  --timeout MS                 how long to wait for them (10000)\n"
+	      "  --timeout MS                 how long to wait (10000)\n"
 	      "  --expires SECONDS|forever    stop, purge: how long it lasts (60)\n"
 	      "  --hold                       stop, purge: stay, and end it with this process\n"
 	      "  --reason TEXT                stop, purge: for those who find the target stopped\n"
 	      "  --dry-run                    eject: only ask\n"
 	      "  --deadline SECONDS           eject: how long all together may take to answer (10)\n"
 	      "  --force                      detach: even if it is in use\n"
+	      "  --hold-for SECONDS           policy: hold I/O so long until the device is back\n"
+	      "  --hold-bytes N               policy: and no more than that\n"
+	      "  --fail                       policy: do not hold, let it fail\n"
+	      "  --lossy, --no-lossy          policy: whether lost caches are no error\n"
+	      "  --accept-loss                policy: what was lost so far is none any more\n"
 	      "  --json                       for programs\n", out);
 }
 
@@ -94,6 +112,15 @@ static bool read_number(const char *text, double scale, double max, uint32_t *nu
 	return true;
 }
 
+static bool read_bytes(const char *text, uint64_t *bytes)
+{
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	return !errno && end != text && !*end && *text != '-' && *bytes;
+}
+
 static bool read_action(const char *text, uint32_t *action)
 {
 	static const char * const names[] = {
@@ -108,6 +135,29 @@ static bool read_action(const char *text, uint32_t *action)
 			*action = i;
 			return true;
 		}
+	}
+	return false;
+}
+
+static bool read_policy_option(int option, const char *value, struct options *o)
+{
+	switch (option) {
+	case 'o':
+		return read_number(value, 1000, MAX_HOLD_MS, &o->hold_ms) && o->hold_ms;
+	case 'b':
+		return read_bytes(value, &o->hold_bytes);
+	case 'F':
+		o->fail = true;
+		return true;
+	case 'l':
+		o->lossy = true;
+		return true;
+	case 'L':
+		o->no_lossy = true;
+		return true;
+	case 'A':
+		o->accept_loss = true;
+		return true;
 	}
 	return false;
 }
@@ -143,7 +193,7 @@ static bool read_option(int option, const char *value, struct options *o)
 		o->json = true;
 		return true;
 	}
-	return false;
+	return read_policy_option(option, value, o);
 }
 
 static const struct verb *find_verb(const char *name)

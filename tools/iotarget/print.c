@@ -37,6 +37,7 @@ const char *why_name(uint32_t why)
 		[IOTARGET_WHY_OVERRIDDEN] = "overridden",
 		[IOTARGET_WHY_GONE] = "gone",
 		[IOTARGET_WHY_CANCELED] = "canceled",
+		[IOTARGET_WHY_POLICY] = "policy",
 	};
 
 	return name_of(names, sizeof(names) / sizeof(*names), why);
@@ -73,6 +74,9 @@ static const char *kind_name(uint32_t kind)
 		[IOTARGET_EVENT_KIND_REMOVE_QUERY] = "remove-query",
 		[IOTARGET_EVENT_KIND_REMOVE_CANCELED] = "remove-canceled",
 		[IOTARGET_EVENT_KIND_REMOVE_COMPLETE] = "remove-complete",
+		[IOTARGET_EVENT_KIND_AWAY] = "away",
+		[IOTARGET_EVENT_KIND_GIVEN_UP] = "given-up",
+		[IOTARGET_EVENT_KIND_RETURNED] = "returned",
 	};
 
 	return name_of(names, sizeof(names) / sizeof(*names), kind);
@@ -164,7 +168,7 @@ void j_number(const char *key, uint64_t n)
 	printf("%llu", (unsigned long long)n);
 }
 
-static void j_bool(const char *key, bool value)
+void j_bool(const char *key, bool value)
 {
 	j_key(key);
 	fputs(value ? "true" : "false", stdout);
@@ -202,6 +206,23 @@ static void j_device(const struct target *t)
 	j_bool("write_cache", t->write_cache);
 }
 
+static void j_policy(const struct target *t)
+{
+	j_bool("away", t->away);
+	if (t->away)
+		j_number("away_ms", t->away_ms);
+	j_number("held_bytes", t->held_bytes);
+	j_number("at_risk", t->at_risk);
+	j_number("lost", t->lost);
+	j_key("policy");
+	j_open("{");
+	j_bool("hold", t->policy & IOTARGET_GONE_POLICY_HOLD);
+	j_bool("lossy", t->policy & IOTARGET_GONE_POLICY_LOSSY);
+	j_number("hold_ms", t->hold_ms);
+	j_number("hold_bytes", t->hold_bytes);
+	j_close("}");
+}
+
 static void j_target(const struct target *t)
 {
 	unsigned int i;
@@ -218,6 +239,7 @@ static void j_target(const struct target *t)
 	j_number("limbo", t->limbo);
 	j_number("limbo_bytes", t->limbo_bytes);
 	j_number("closing", t->closing);
+	j_policy(t);
 	j_device(t);
 	if (*t->module)
 		j_text("module", t->module);
@@ -265,6 +287,8 @@ static void j_event(const struct event *e)
 		j_bool("forced", true);
 	if (e->dry_run)
 		j_bool("dry_run", true);
+	if (*e->disk)
+		j_text("disk", e->disk);
 	if (e->kind == IOTARGET_EVENT_KIND_QUERY_REFUSED)
 		j_refusal(e);
 	if (e->kind == IOTARGET_EVENT_KIND_RESULT) {
@@ -339,7 +363,7 @@ void print_targets_begin(bool json)
 
 void print_target_row(bool json, const struct target *t)
 {
-	char id[24], held[24], sent[24], oldest[32];
+	char id[24], held[24], sent[24], oldest[32], away[32];
 
 	if (json) {
 		fputs(comma, stdout);
@@ -350,8 +374,10 @@ void print_target_row(bool json, const struct target *t)
 	snprintf(held, sizeof(held), "%llu", (unsigned long long)t->pended);
 	snprintf(sent, sizeof(sent), "%llu", (unsigned long long)t->sent);
 	snprintf(oldest, sizeof(oldest), "%llu ms", (unsigned long long)t->oldest_ms);
-	printf(ROW, id, t->name, t->phase, held, sent, t->sent ? oldest : "-", device_text(t),
-	       t->access ? size_text(t->capacity) : "-", *t->module ? t->module : "-");
+	snprintf(away, sizeof(away), "away %llus", (unsigned long long)t->away_ms / 1000);
+	printf(ROW, id, t->name, t->away ? away : t->phase, held, sent, t->sent ? oldest : "-",
+	       device_text(t), t->access && !t->away ? size_text(t->capacity) : "-",
+	       *t->module ? t->module : "-");
 }
 
 void print_targets_end(bool json)
@@ -377,6 +403,30 @@ static void show_stop(const struct stop *s)
 	else
 		printf("; does not expire");
 	printf("%s\n", s->hold ? ", or until that process ends" : "");
+}
+
+static void show_policy(const struct target *t)
+{
+	char text[2 * TEXT_BYTES];
+
+	if (t->policy & IOTARGET_GONE_POLICY_HOLD) {
+		snprintf(text, sizeof(text), "hold for %.1f s, up to %s%s", t->hold_ms / 1000.0,
+			 size_text(t->hold_bytes),
+			 t->policy & IOTARGET_GONE_POLICY_LOSSY ? ", lost caches are no error" :
+			 "");
+		line("if gone", text);
+	}
+	if (t->away) {
+		snprintf(text, sizeof(text), "its device is gone; waits for another %.1f s",
+			 t->away_ms / 1000.0);
+		line("away", text);
+	}
+	if (t->at_risk || t->lost) {
+		snprintf(text, sizeof(text), "%llu bytes%s; lost %llu bytes%s",
+			 (unsigned long long)t->at_risk, t->away ? ", if it is back" : "",
+			 (unsigned long long)t->lost, t->lost ? ": flushes fail" : "");
+		line("at risk", text);
+	}
 }
 
 void print_target(bool json, const struct target *t)
@@ -409,6 +459,7 @@ void print_target(bool json, const struct target *t)
 			 t->write_cache ? ", with a write cache" : "");
 		line("device", text);
 	}
+	show_policy(t);
 	if (*t->module)
 		line("module", t->module);
 	if (*t->creator)
@@ -430,6 +481,8 @@ void print_event(bool json, const struct event *e)
 		printf(" -> %s", state_name(e->state));
 	if (e->why)
 		printf("  (%s)", why_name(e->why));
+	if (*e->disk)
+		printf("  %s", plain(e->disk));
 	if (e->forced || e->dry_run)
 		printf("  (%s)", e->forced ? "forced" : "dry run");
 	if (e->refused_by)

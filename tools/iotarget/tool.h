@@ -46,6 +46,11 @@ struct options {
 	bool		has_expires;
 	bool		has_timeout;
 	bool		dry_run;
+	bool		fail;
+	bool		lossy, no_lossy;
+	bool		accept_loss;
+	uint32_t	hold_ms;	/* 0: not given */
+	uint64_t	hold_bytes;	/* likewise */
 	uint32_t	deadline_ms;	/* 0: not given */
 	uint32_t	expires_ms;
 	uint32_t	timeout_ms;
@@ -64,8 +69,10 @@ struct stop {
 struct target {
 	uint64_t	id, pended, sent, ignored, oldest_ms;
 	uint64_t	limbo, limbo_bytes, closing, capacity;
+	uint64_t	held_bytes, away_ms, at_risk, lost, hold_bytes;
 	uint32_t	state, access, major, minor, partition, block_size;
-	bool		read_only, removable, write_cache;
+	uint32_t	policy, hold_ms;
+	bool		read_only, removable, write_cache, away;
 	char		name[TEXT_BYTES], phase[TEXT_BYTES], disk[TEXT_BYTES];
 	char		module[TEXT_BYTES], creator[TEXT_BYTES];
 	unsigned int	nr_stops;
@@ -78,6 +85,7 @@ struct event {
 	uint32_t	refused_by, refused_major, refused_minor;
 	bool		forced, dry_run;
 	char		name[TEXT_BYTES], message[TEXT_BYTES], refused_name[TEXT_BYTES];
+	char		disk[TEXT_BYTES];
 };
 
 /* client.c */
@@ -126,6 +134,7 @@ void j_close(const char *bracket);
 void j_key(const char *key);
 void j_text(const char *key, const char *text);
 void j_number(const char *key, uint64_t n);
+void j_bool(const char *key, bool value);
 
 /* verbs.c */
 int verb_list(const struct options *o);
@@ -133,6 +142,8 @@ int verb_show(const struct options *o);
 int verb_stop(const struct options *o);
 int verb_start(const struct options *o);
 int verb_purge(const struct options *o);
+int verb_policy(const struct options *o);
+int verb_reopen(const struct options *o);
 int verb_monitor(const struct options *o);
 int refused(const struct client *client, const char *what, int error);
 int lock_memory(void);

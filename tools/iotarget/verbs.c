@@ -157,7 +157,7 @@ int verb_show(const struct options *o)
 	return ret;
 }
 
-/* -- stop, start, purge --------------------------------------------------- */
+/* -- stop, start, purge, policy, reopen ----------------------------------- */
 
 struct waiting {
 	struct client	*client;
@@ -195,7 +195,15 @@ static int await_result(struct waiting *w, const struct options *o)
 	return 0;
 }
 
-static int told(const struct waiting *w, const struct options *o)
+/* As an exit status. */
+static int status_of(uint8_t cmd, uint32_t error)
+{
+	if (cmd == IOTARGET_CMD_REOPEN && (error == ENODEV || error == ENXIO || error == ENOMEDIUM))
+		return EXIT_NOT_THERE;
+	return cmd != IOTARGET_CMD_REOPEN && error == ETIMEDOUT ? EXIT_STILL_OUT : EXIT_REFUSED;
+}
+
+static int told(const struct waiting *w, const struct options *o, uint8_t cmd)
 {
 	if (!w->have_result) {
 		complain("%s: asked for, but %s", o->args[0],
@@ -208,7 +216,7 @@ static int told(const struct waiting *w, const struct options *o)
 		return EXIT_DONE;
 	complain("%s: %s", o->args[0],
 		 *w->result.message ? w->result.message : strerror(w->result.error));
-	return w->result.error == ETIMEDOUT ? EXIT_STILL_OUT : EXIT_REFUSED;
+	return status_of(cmd, w->result.error);
 }
 
 /* The event of its end was lost, or will be: tell what can be seen. */
@@ -316,6 +324,35 @@ static void put_stop(struct nlmsghdr *message, const struct options *o)
 	mnl_attr_put_strz(message, IOTARGET_A_VERB_REASON, cut);
 }
 
+static void put_policy(struct nlmsghdr *message, const struct options *o)
+{
+	uint32_t set = 0, clear = 0;
+
+	if (o->hold_ms) {
+		set |= IOTARGET_GONE_POLICY_HOLD;
+		mnl_attr_put_u32(message, IOTARGET_A_VERB_HOLD_MS, o->hold_ms);
+	}
+	if (o->hold_bytes)
+		mnl_attr_put_u64(message, IOTARGET_A_VERB_HOLD_BYTES, o->hold_bytes);
+	if (o->lossy)
+		set |= IOTARGET_GONE_POLICY_LOSSY;
+	if (o->no_lossy)
+		clear |= IOTARGET_GONE_POLICY_LOSSY;
+	if (o->fail)
+		clear |= IOTARGET_GONE_POLICY_HOLD;
+	if (set)
+		mnl_attr_put_u32(message, IOTARGET_A_VERB_POLICY_SET, set);
+	if (clear)
+		mnl_attr_put_u32(message, IOTARGET_A_VERB_POLICY_CLEAR, clear);
+	if (o->accept_loss)
+		mnl_attr_put(message, IOTARGET_A_VERB_ACCEPT_LOSS, 0, NULL);
+}
+
+static bool makes_stop(uint8_t cmd)
+{
+	return cmd == IOTARGET_CMD_STOP || cmd == IOTARGET_CMD_PURGE;
+}
+
 static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 {
 	char buf[MNL_NLMSG_HDRLEN + 1024];
@@ -333,8 +370,10 @@ static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 		return EXIT_USAGE;
 	if (o->has_timeout)
 		mnl_attr_put_u32(message, IOTARGET_A_VERB_TIMEOUT_MS, o->timeout_ms);
-	if (cmd != IOTARGET_CMD_START)
+	if (makes_stop(cmd))
 		put_stop(message, o);
+	else if (cmd == IOTARGET_CMD_POLICY)
+		put_policy(message, o);
 	ret = client_ask(client, message);
 	/* With the cookie it was accepted; just its acknowledgment was lost. */
 	if (ret && !(client->unanswered && client->cookie))
@@ -342,7 +381,7 @@ static int do_verb(struct client *client, const struct options *o, uint8_t cmd)
 	ret = await_result(&w, o);
 	if (ret)
 		return refused(client, "netlink", ret);
-	ret = told(&w, o);
+	ret = told(&w, o, cmd);
 	if (o->hold && (ret == EXIT_DONE || ret == EXIT_STILL_OUT)) {
 		const int held = hold(&w, o);
 
@@ -373,7 +412,7 @@ static int run_verb(const struct options *o, uint8_t cmd)
 	 * this is refused, it goes without.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	ret = cmd == IOTARGET_CMD_START ? EXIT_DONE : lock_memory();
+	ret = makes_stop(cmd) ? lock_memory() : EXIT_DONE;
 	if (ret)
 		return ret;
 	catch_signals();
@@ -398,6 +437,25 @@ int verb_start(const struct options *o)
 int verb_purge(const struct options *o)
 {
 	return run_verb(o, IOTARGET_CMD_PURGE);
+}
+
+int verb_policy(const struct options *o)
+{
+	if ((o->hold_ms && o->fail) || (o->lossy && o->no_lossy)) {
+		complain("--hold-for and --fail, --lossy and --no-lossy exclude each other");
+		return EXIT_USAGE;
+	}
+	if (!o->hold_ms && !o->hold_bytes && !o->fail && !o->lossy && !o->no_lossy &&
+	    !o->accept_loss) {
+		complain("policy: what is to be changed? see iotarget --help");
+		return EXIT_USAGE;
+	}
+	return run_verb(o, IOTARGET_CMD_POLICY);
+}
+
+int verb_reopen(const struct options *o)
+{
+	return run_verb(o, IOTARGET_CMD_REOPEN);
 }
 
 /* -- monitor -------------------------------------------------------------- */

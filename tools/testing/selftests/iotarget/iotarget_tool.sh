@@ -103,16 +103,18 @@ mkdir -p "$work"
 "$helper" targets >"$work/ready" &
 targets=$!
 # (and wait: who comes next may want the modules unused)
-trap 'kill $targets; wait $targets; rm -rf "$work"' EXIT
+away=
+trap 'kill $targets $away; wait $targets $away; rm -rf "$work"' EXIT
 tries=0
 while [ ! -s "$work/ready" ] && [ $tries -lt 200 ]; do
 	tries=$((tries + 1))
 	usleep 50000
 done
 grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
+fast=$(sed -n 's/^ready //p' "$work/ready")
 
 echo "TAP version 13"
-echo "1..19"
+echo "1..23"
 
 try 0 list
 says out "tool-fast  *started"
@@ -237,6 +239,62 @@ try 1 stop tool-fast --expires 0
 says err "--expires: "
 result "refusals name the option and the reason"
 
+try 1 policy tool-fast --hold-for 5
+says err "--hold-for: nothing is kept of the open device"
+try 0 policy tool-fast --hold-bytes 4096 --lossy
+try 0 show tool-fast --json
+says out '"policy":{"hold":false,"lossy":true,"hold_ms":30000,"hold_bytes":4096}'
+says out '"away":false,"held_bytes":0,"at_risk":0,"lost":0'
+try 0 policy tool-fast --hold-bytes 67108864 --no-lossy --fail --accept-loss
+try 0 show tool-fast --json
+says out '"policy":{"hold":false,"lossy":false,"hold_ms":30000,"hold_bytes":67108864}'
+try 2 policy tool-fast
+try 2 policy tool-fast --hold-for 5 --fail
+try 2 policy tool-fast --lossy --no-lossy
+try 2 policy tool-fast --hold-for 0
+try 2 policy tool-fast --hold-for 86401
+try 2 policy tool-fast --hold-bytes 0
+try 2 policy tool-fast --hold-bytes -1
+try 2 policy tool-fast --hold-bytes 1x
+try 2 policy tool-fast --timeout 5
+result "a policy is changed, or refused with the option and the reason"
+
+try 1 reopen tool-fast
+says err "the target is open"
+try 3 reopen no-such-target
+try 2 reopen tool-fast --fail
+result "one that is open is not opened again"
+
+"$helper" away >"$work/away" &
+away=$!
+appears away "ready\|skip"
+if grep -q ready "$work/away"; then
+	try 0 list
+	says out "tool-away  *away [0-9]*s  *1 "
+	try 0 show tool-away
+	says out "^  state  *away\$"
+	says out "^  if gone  *hold for 600.0 s, up to 64M\$"
+	says out "^  away  *its device is gone; waits for another [0-9.]* s\$"
+	try 0 --json list
+	says out '"name":"tool-away",[^}]*"away":true,"away_ms":[0-9]*,"held_bytes":4096'
+	try 3 reopen tool-away
+	says err "its device is not there"
+fi
+result "a target whose device is gone is away"
+
+if grep -q ready "$work/away"; then
+	monitor --json
+	"$tool" policy tool-away --fail >/dev/null
+	appears out '"event":"given-up".*"name":"tool-away".*"why":"policy"'
+	kill -TERM $monitor
+	wait $monitor
+	become tool-away closed
+fi
+kill $away
+wait $away
+away=
+result "who does not hold any more gives it up, and monitor tells"
+
 try 2
 try 2 dance
 says err "no verb 'dance'"
@@ -247,7 +305,7 @@ try 2 stop tool-fast --action dance
 try 2 stop tool-fast --timeout -5
 try 2 show @12x
 long=$(printf 'x%.0s' $(seq 3000))
-for verb in show stop start purge; do
+for verb in show stop start purge reopen "policy --fail"; do
 	try 2 $verb "$long"
 	says err "at most 31"
 done

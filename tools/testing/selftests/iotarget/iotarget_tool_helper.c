@@ -4,6 +4,8 @@
  *
  *   iotarget_tool_helper targets	keep a target "tool-fast" and one "tool-slow" open
  *					until killed; SIGUSR1 sends a read to the slow one
+ *   iotarget_tool_helper away		keep a target "tool-away" that holds for a device
+ *					which is gone, until killed
  *   iotarget_tool_helper nobody CMD...	run a command without any privilege
  *   iotarget_tool_helper storm		more events than a socket can hold
  *   iotarget_tool_helper overrun CMD...	run a command, with a storm just before it sends
@@ -22,6 +24,7 @@
 #include <sys/wait.h>
 
 #include "nl.h"
+#include "removing.h"
 #include "util.h"
 
 static int targets(void)
@@ -44,7 +47,7 @@ static int targets(void)
 	fd = target_opened("tool-slow", slow);
 	if (fd < 0)
 		return 1;
-	printf("ready\n");
+	printf("ready %s\n", fast);
 	fflush(stdout);
 	while (!sigwait(&set, &signal) && signal == SIGUSR1) {
 		if (request_read(fd, slot, 0, 4096) || request_send(fd, slot, 0, 0))
@@ -54,6 +57,44 @@ static int targets(void)
 		slot++;
 	}
 	return 0;
+}
+
+static bool is_away(int fd)
+{
+	struct iotarget_test_info info;
+	unsigned int i;
+
+	for (i = 0; i < 500; i++) {
+		if (target_info(fd, &info))
+			return false;
+		if (info.away)
+			return true;
+		sleep_ms(20);
+	}
+	return false;
+}
+
+static int lose_device(void)
+{
+	static const struct nullb disk = { .name = "iott_gone", .size_mb = 16 };
+	struct iotarget_test_policy policy = { .flags = 1, .hold_ms = 600000 };
+	char path[DEVICE_PATH];
+	int fd;
+
+	if (!got_device(path, nullb_make(&disk))) {
+		printf("skip %s\n", device_reason());
+		return 4;
+	}
+	fd = target_with_defaults("tool-away");
+	if (fd < 0 ||
+	    target_call(fd, IOTARGET_TEST_IOC_POLICY, &policy, "iotarget_set_policy", 0) ||
+	    target_open(fd, path, ACCESS_BOTH, SHARE_BOTH) || nullb_remove(disk.name) ||
+	    !is_away(fd) || request_write(fd, 0, 0, 4096) || request_send(fd, 0, 0, 0))
+		return 1;
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
 }
 
 /* An event each; a socket of the tool has 2 MiB. */
@@ -174,6 +215,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "targets"))
 		return targets();
+	if (argc == 2 && !strcmp(argv[1], "away"))
+		return lose_device();
 	/* exit() would take away the devices of "targets". */
 	if (argc == 2 && !strcmp(argv[1], "storm"))
 		_exit(storm());
