@@ -12,7 +12,7 @@ _iotarget()
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		list|show|stop|start|purge|policy|reopen|monitor|eject|attach|detach)
+		list|show|stop|start|purge|policy|reopen|takes|monitor|eject|attach|detach)
 			verb=$word
 			break
 			;;
@@ -36,7 +36,7 @@ _iotarget()
 		;;
 	esac
 	if [ -z "$verb" ]; then
-		COMPREPLY=($(compgen -W "list show stop start purge policy reopen monitor \
+		COMPREPLY=($(compgen -W "list show stop start purge policy reopen takes monitor \
 					  eject attach detach --json --help" -- "$cur"))
 		return
 	fi
@@ -45,7 +45,7 @@ _iotarget()
 		local options=--json
 		case $verb in
 		stop|purge) options+=" --action --timeout --expires --hold --reason" ;;
-		start|reopen) options+=" --timeout" ;;
+		start|reopen|takes) options+=" --timeout" ;;
 		policy) options+=" --hold-for --hold-bytes --fail --lossy --no-lossy --accept-loss" ;;
 		eject) options+=" --dry-run --deadline" ;;
 		detach) options+=" --force" ;;
@@ -58,7 +58,7 @@ _iotarget()
 	show|stop|start|purge|policy|reopen|monitor)
 		COMPREPLY=($(compgen -W "$(_iotarget_targets)" -- "$cur"))
 		;;
-	attach|eject)
+	attach|eject|takes)
 		compopt -o filenames
 		COMPREPLY=($(compgen -f -- "${cur:-/dev/}"))
 		;;

@@ -49,6 +49,8 @@ static const struct verb {
 	  "what becomes of I/O when its device is gone" },
 	{ "reopen", "TARGET", 1, 1, "t", verb_reopen,
 	  "open it again after a removal, or look for its device now" },
+	{ "takes", "DEVICE", 1, 1, "t", verb_takes,
+	  "whether a device that has come is a target's that waits for it" },
 	{ "monitor", "[NAME]", 0, 1, "", verb_monitor, "tell what happens, until interrupted" },
 	{ "eject", "DEVICE", 1, 1, "nd", verb_eject, "remove a device, if all who use it agree" },
 	{ "attach", "DEVICE NAME", 2, 2, "", verb_attach, "put an iogate in front of a device" },
@@ -84,7 +86,7 @@ static void explain(FILE *out)
 		fprintf(out, "  %-8s %-12s %s\n", verbs[i].name, verbs[i].args, verbs[i].about);
 	fputs("\nTARGET is a name, or @ and a number as in 'list'.\n\n"
 	      "  --action cancel|wait|leave   stop, purge: what to do about sent requests\n"
-	      "  --timeout MS                 how long to wait (10000)\n"
+	      "  --timeout MS                 how long to wait (10000; takes: 3000)\n"
 	      "  --expires SECONDS|forever    stop, purge: how long it lasts (60)\n"
 	      "  --hold                       stop, purge: stay, and end it with this process\n"
 	      "  --reason TEXT                stop, purge: for those who find the target stopped\n"

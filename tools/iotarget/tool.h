@@ -7,6 +7,7 @@
  *   client.c	messages, errors, events
  *   signals.c	being told to end
  *   print.c	tables and JSON
+ *   takes.c	takes: whether a disk that comes is a target's
  *   gate.c	attach and detach: iogates in configfs
  *   eject.c	eject: a device whose users agree
  *   users.c	who uses a device
@@ -147,6 +148,9 @@ int verb_reopen(const struct options *o);
 int verb_monitor(const struct options *o);
 int refused(const struct client *client, const char *what, int error);
 int lock_memory(void);
+
+/* takes.c */
+int verb_takes(const struct options *o);
 
 /* gate.c */
 int verb_attach(const struct options *o);

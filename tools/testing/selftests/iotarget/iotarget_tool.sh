@@ -114,7 +114,7 @@ grep -q ready "$work/ready" || skip "no targets: $(cat "$work/ready")"
 fast=$(sed -n 's/^ready //p' "$work/ready")
 
 echo "TAP version 13"
-echo "1..23"
+echo "1..24"
 
 try 0 list
 says out "tool-fast  *started"
@@ -282,6 +282,21 @@ if grep -q ready "$work/away"; then
 fi
 result "a target whose device is gone is away"
 
+try 0 takes "$fast"
+says out "taken by tool-fast"
+try 0 takes "$fast" --json
+says out '^{"device":"[0-9:]*","taken":true,"target":"tool-fast"}$'
+try 3 takes /dev/null
+try 3 takes /dev/no-such-device
+if [ -b /dev/ram1 ]; then
+	# one waits, but not for this; and the rule of udev must not wait for long
+	began=$(date +%s)
+	try 1 takes /dev/ram1 --timeout 1000
+	says out "/dev/ram1: no target takes it"
+	[ $(($(date +%s) - began)) -le 30 ] || problem="$problem it took too long;"
+fi
+result "whether a disk that comes is a target's"
+
 if grep -q ready "$work/away"; then
 	monitor --json
 	"$tool" policy tool-away --fail >/dev/null
@@ -289,6 +304,12 @@ if grep -q ready "$work/away"; then
 	kill -TERM $monitor
 	wait $monitor
 	become tool-away closed
+	# now none waits: no time is lost
+	if [ -b /dev/ram1 ]; then
+		timeout 60 "$tool" takes /dev/ram1 --timeout 600000 >"$work/out"
+		status=$?
+		[ $status -eq 1 ] || problem="$problem 'takes' ended with $status;"
+	fi
 fi
 kill $away
 wait $away
