@@ -511,6 +511,7 @@ FIXTURE_TEARDOWN(stranger)
 	ON_TIME();
 }
 
+/* Once more than it did the last time that it was asked. */
 static bool log_says(int log, const char *text)
 {
 	const uint64_t until = now_ms() + slow(GONE_MS);
@@ -540,6 +541,9 @@ TEST_F_TIMEOUT(stranger, is_refused, 60)
 	check_all(_metadata, self->fd, 2, 0, DONE);
 }
 
+/* Of the driver that the sticks have: a stick is read before it becomes a disk. */
+#define SILENT		"vscsi0"
+
 FIXTURE(twins) {
 	struct _test_data_stranger stranger;
 };
@@ -554,12 +558,13 @@ FIXTURE_VARIANT_ADD(twins, the_lost_one_goes) { "usb1", "usb1y" };
 FIXTURE_SETUP(twins)
 {
 	struct _test_data_stranger *s = &self->stranger;
-	const char *why = host_pulls("usb1") ?: host_has("usb1y");
+	const char *why = host_pulls("usb1") ?: host_has("usb1y") ?:
+			  host_has(SILENT);
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
 	if (why)
-		SKIP(return, "usb1y: %s", why);
+		SKIP(return, "two of usb1, and " SILENT ": %s", why);
 	ASSERT_EQ(0, make_alike("usb1y", 0));
 	ASSERT_EQ(0, disk_plug(&s->disk, "usb1"));
 	ASSERT_EQ(0, fill_edges(s->disk.path));
@@ -580,7 +585,8 @@ FIXTURE_TEARDOWN(twins)
 /*
  * The lost one and another of the same serial number and contents, both at once: who
  * knows which?  Neither is taken, until one of them is gone again.  So that neither is
- * seen before the other, the search is kept by a third, which does not answer.
+ * seen before the other, the search is kept by a disk that came before them and does not
+ * answer.
  */
 TEST_F_TIMEOUT(twins, are_not_told_apart, 90)
 {
@@ -588,21 +594,22 @@ TEST_F_TIMEOUT(twins, are_not_told_apart, 90)
 	unsigned int i;
 
 	ASSERT_EQ(0, host_ask("note", "usb1"));
-	ASSERT_EQ(0, host_ask("note", "usb1x"));
 	ASSERT_EQ(0, host_ask("note", "usb1y"));
-	ASSERT_EQ(0, host_ask("plug", "usb1x stalled"));
-	ASSERT_TRUE(disks_enter("usb1", 1));
-	ASSERT_EQ(0, host_ask("plug", "usb1"));
-	ASSERT_EQ(0, host_ask("plug", "usb1y"));
-	EXPECT_TRUE(disks_enter("usb1", 3));
-	ASSERT_EQ(0, host_ask("resume", "usb1x"));
-	EXPECT_TRUE(log_says(s->log, "2 disks are the device that is gone"));
+	ASSERT_EQ(0, host_ask("plug", SILENT " stalled"));
+	EXPECT_TRUE(disks_enter(SILENT, 1));
+	EXPECT_EQ(0, host_ask("plug", "usb1"));
+	EXPECT_EQ(0, host_ask("plug", "usb1y"));
+	EXPECT_TRUE(disks_enter("usb1", 2));
+	EXPECT_EQ(0, host_ask("resume", SILENT));
+	/* Who looks again has not taken one after the first look. */
+	for (i = 0; i < 2; i++)
+		EXPECT_TRUE(log_says(s->log, "2 disks are the device that is gone"));
 	EXPECT_EQ(1, info_of(s->fd).away);
 	EXPECT_EQ(2, still_held(s->fd, 2));
 	EXPECT_EQ(0, host_ask("same", "usb1"));
 	EXPECT_EQ(0, host_ask("same", "usb1y"));
 
-	ASSERT_EQ(0, host_ask("unplug", variant->pulled));
+	EXPECT_EQ(0, host_ask("unplug", variant->pulled));
 	check_all(_metadata, s->fd, 2, 0, DONE);
 	EXPECT_EQ(STARTED, target_state(s->fd));
 	for (i = 0; i < 2; i++) {
@@ -613,8 +620,7 @@ TEST_F_TIMEOUT(twins, are_not_told_apart, 90)
 		EXPECT_EQ(0, out.wrong);
 	}
 	EXPECT_EQ(0, host_ask("same", variant->pulled));
-	EXPECT_EQ(0, host_ask("same", "usb1x"));
-	EXPECT_EQ(0, host_ask("unplug", "usb1x"));
+	EXPECT_EQ(0, host_ask("unplug", SILENT));
 }
 
 /* -- a file system ---------------------------------------------------------- */
