@@ -87,8 +87,8 @@ static const struct nla_policy iotarget_query_cancel_nl_policy[IOTARGET_A_VERB_C
 static const struct nla_policy iotarget_policy_nl_policy[IOTARGET_A_VERB_ACCEPT_LOSS + 1] = {
 	[IOTARGET_A_VERB_ID] = { .type = NLA_U64, },
 	[IOTARGET_A_VERB_NAME] = { .type = NLA_NUL_STRING, .len = 31, },
-	[IOTARGET_A_VERB_POLICY_SET] = NLA_POLICY_MASK(NLA_U32, 0x3),
-	[IOTARGET_A_VERB_POLICY_CLEAR] = NLA_POLICY_MASK(NLA_U32, 0x3),
+	[IOTARGET_A_VERB_POLICY_SET] = NLA_POLICY_MASK(NLA_U32, 0x7),
+	[IOTARGET_A_VERB_POLICY_CLEAR] = NLA_POLICY_MASK(NLA_U32, 0x7),
 	[IOTARGET_A_VERB_HOLD_MS] = NLA_POLICY_FULL_RANGE(NLA_U32, &iotarget_a_verb_hold_ms_range),
 	[IOTARGET_A_VERB_HOLD_BYTES] = NLA_POLICY_MIN(NLA_U64, 1),
 	[IOTARGET_A_VERB_ACCEPT_LOSS] = { .type = NLA_FLAG, },

@@ -136,6 +136,9 @@ static int put_away(struct sk_buff *skb, struct iotarget *target,
 			      info->held_bytes) ||
 	       put_target_u64(skb, IOTARGET_A_TARGET_AT_RISK, info->at_risk) ||
 	       put_target_u64(skb, IOTARGET_A_TARGET_LOST, info->lost) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_UNKNOWN, info->unknown) ||
+	       put_target_u64(skb, IOTARGET_A_TARGET_REPLAYED,
+			      info->replayed) ||
 	       put_policy(skb, target);
 }
 

@@ -45,6 +45,7 @@ static const struct field target_fields[] = {
 	T(AWAY, FLAG, away), T(AWAY_MS, U64, away_ms), T(HELD_BYTES, U64, held_bytes),
 	T(AT_RISK, U64, at_risk), T(LOST, U64, lost), T(POLICY, U32, policy),
 	T(HOLD_MS, U32, hold_ms), T(HOLD_BYTES, U64, hold_bytes),
+	T(UNKNOWN, U64, unknown), T(REPLAYED, U64, replayed),
 	{ }
 };
 

@@ -46,7 +46,7 @@ _iotarget()
 		case $verb in
 		stop|purge) options+=" --action --timeout --expires --hold --reason" ;;
 		start|reopen|takes) options+=" --timeout" ;;
-		policy) options+=" --hold-for --hold-bytes --fail --lossy --no-lossy --accept-loss" ;;
+		policy) options+=" --hold-for --hold-bytes --fail --lossy --no-lossy --replay --no-replay --accept-loss" ;;
 		eject) options+=" --dry-run --deadline" ;;
 		detach) options+=" --force" ;;
 		esac

@@ -71,6 +71,8 @@ static const struct option long_options[] = {
 	{ "fail", no_argument, NULL, 'F' },
 	{ "lossy", no_argument, NULL, 'l' },
 	{ "no-lossy", no_argument, NULL, 'L' },
+	{ "replay", no_argument, NULL, 'w' },
+	{ "no-replay", no_argument, NULL, 'W' },
 	{ "accept-loss", no_argument, NULL, 'A' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
@@ -97,6 +99,7 @@ static void explain(FILE *out)
 	      "  --hold-bytes N               policy: and no more than that\n"
 	      "  --fail                       policy: do not hold, let it fail\n"
 	      "  --lossy, --no-lossy          policy: whether lost caches are no error\n"
+	      "  --replay, --no-replay        policy: whether writes are sent again when it is back\n"
 	      "  --accept-loss                policy: what was lost so far is none any more\n"
 	      "  --json                       for programs\n", out);
 }
@@ -156,6 +159,12 @@ static bool read_policy_option(int option, const char *value, struct options *o)
 		return true;
 	case 'L':
 		o->no_lossy = true;
+		return true;
+	case 'w':
+		o->replay = true;
+		return true;
+	case 'W':
+		o->no_replay = true;
 		return true;
 	case 'A':
 		o->accept_loss = true;

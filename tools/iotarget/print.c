@@ -214,10 +214,13 @@ static void j_policy(const struct target *t)
 	j_number("held_bytes", t->held_bytes);
 	j_number("at_risk", t->at_risk);
 	j_number("lost", t->lost);
+	j_number("unknown", t->unknown);
+	j_number("replayed", t->replayed);
 	j_key("policy");
 	j_open("{");
 	j_bool("hold", t->policy & IOTARGET_GONE_POLICY_HOLD);
 	j_bool("lossy", t->policy & IOTARGET_GONE_POLICY_LOSSY);
+	j_bool("replay", t->policy & IOTARGET_GONE_POLICY_REPLAY);
 	j_number("hold_ms", t->hold_ms);
 	j_number("hold_bytes", t->hold_bytes);
 	j_close("}");
@@ -410,16 +413,22 @@ static void show_policy(const struct target *t)
 	char text[2 * TEXT_BYTES];
 
 	if (t->policy & IOTARGET_GONE_POLICY_HOLD) {
-		snprintf(text, sizeof(text), "hold for %.1f s, up to %s%s", t->hold_ms / 1000.0,
+		snprintf(text, sizeof(text), "hold for %.1f s, up to %s%s%s", t->hold_ms / 1000.0,
 			 size_text(t->hold_bytes),
 			 t->policy & IOTARGET_GONE_POLICY_LOSSY ? ", lost caches are no error" :
-			 "");
+			 "",
+			 t->policy & IOTARGET_GONE_POLICY_REPLAY ? ", writes are sent again" : "");
 		line("if gone", text);
 	}
 	if (t->away) {
 		snprintf(text, sizeof(text), "its device is gone; waits for another %.1f s",
 			 t->away_ms / 1000.0);
 		line("away", text);
+	}
+	if (t->unknown || t->replayed) {
+		snprintf(text, sizeof(text), "%llu, sent again %llu",
+			 (unsigned long long)t->unknown, (unsigned long long)t->replayed);
+		line("unknown", text);
 	}
 	if (t->at_risk || t->lost) {
 		snprintf(text, sizeof(text), "%llu bytes%s; lost %llu bytes%s",

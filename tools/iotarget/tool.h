@@ -49,6 +49,7 @@ struct options {
 	bool		dry_run;
 	bool		fail;
 	bool		lossy, no_lossy;
+	bool		replay, no_replay;
 	bool		accept_loss;
 	uint32_t	hold_ms;	/* 0: not given */
 	uint64_t	hold_bytes;	/* likewise */
@@ -71,6 +72,7 @@ struct target {
 	uint64_t	id, pended, sent, ignored, oldest_ms;
 	uint64_t	limbo, limbo_bytes, closing, capacity;
 	uint64_t	held_bytes, away_ms, at_risk, lost, hold_bytes;
+	uint64_t	unknown, replayed;
 	uint32_t	state, access, major, minor, partition, block_size;
 	uint32_t	policy, hold_ms;
 	bool		read_only, removable, write_cache, away;

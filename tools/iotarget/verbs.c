@@ -338,6 +338,10 @@ static void put_policy(struct nlmsghdr *message, const struct options *o)
 		set |= IOTARGET_GONE_POLICY_LOSSY;
 	if (o->no_lossy)
 		clear |= IOTARGET_GONE_POLICY_LOSSY;
+	if (o->replay)
+		set |= IOTARGET_GONE_POLICY_REPLAY;
+	if (o->no_replay)
+		clear |= IOTARGET_GONE_POLICY_REPLAY;
 	if (o->fail)
 		clear |= IOTARGET_GONE_POLICY_HOLD;
 	if (set)
@@ -441,12 +445,13 @@ int verb_purge(const struct options *o)
 
 int verb_policy(const struct options *o)
 {
-	if ((o->hold_ms && o->fail) || (o->lossy && o->no_lossy)) {
-		complain("--hold-for and --fail, --lossy and --no-lossy exclude each other");
+	if ((o->hold_ms && o->fail) || (o->lossy && o->no_lossy) ||
+	    (o->replay && o->no_replay)) {
+		complain("--hold-for and --fail, --X and --no-X exclude each other");
 		return EXIT_USAGE;
 	}
 	if (!o->hold_ms && !o->hold_bytes && !o->fail && !o->lossy && !o->no_lossy &&
-	    !o->accept_loss) {
+	    !o->replay && !o->no_replay && !o->accept_loss) {
 		complain("policy: what is to be changed? see iotarget --help");
 		return EXIT_USAGE;
 	}

@@ -127,10 +127,13 @@ enum iotarget_refuser {
  *   device to be back.
  * @IOTARGET_GONE_POLICY_LOSSY: What the device may have lost with its cache is
  *   no error.
+ * @IOTARGET_GONE_POLICY_REPLAY: What was forwarded for writing, and what the
+ *   device had not answered when it was gone, is sent again when it is back.
  */
 enum iotarget_gone_policy {
 	IOTARGET_GONE_POLICY_HOLD = 1,
 	IOTARGET_GONE_POLICY_LOSSY = 2,
+	IOTARGET_GONE_POLICY_REPLAY = 4,
 };
 
 enum {
@@ -167,6 +170,8 @@ enum {
 	IOTARGET_A_TARGET_POLICY,
 	IOTARGET_A_TARGET_HOLD_MS,
 	IOTARGET_A_TARGET_HOLD_BYTES,
+	IOTARGET_A_TARGET_UNKNOWN,
+	IOTARGET_A_TARGET_REPLAYED,
 
 	__IOTARGET_A_TARGET_MAX,
 	IOTARGET_A_TARGET_MAX = (__IOTARGET_A_TARGET_MAX - 1)
