@@ -128,12 +128,12 @@ KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 KERNELS = "control control_module control_query iogate iogate_stack module open plug_cycles " \
           "removal unplug"
 RUNS = {
-    "stock-6.12": f"{KERNELS} control_rules failslab faulty faulty_gadget faulty_scsi "
+    "stock-6.12": f"{KERNELS} control_away control_rules failslab faulty faulty_gadget faulty_scsi "
                   "iogate_faults io load_smp4 query_hold request return share state timeout "
                   "tool wait",
     "stock-6.1": f"{KERNELS} device iogate_fs query_hold",
     "stock-7": f"{KERNELS} eject iogate_fs ioflush query_freeze",
-    "debug": "control failslab faulty faulty_gadget iogate_faults plug_cycles query_hold request "
+    "debug": "control control_away failslab faulty faulty_gadget iogate_faults plug_cycles query_hold request "
              "unplug",
     "kcsan": "control failslab faulty iogate_faults load_smp4 request",
 }
