@@ -133,14 +133,12 @@ RUNS = {
                   "tool wait",
     "stock-6.1": f"{KERNELS} device iogate_fs query_hold",
     "stock-7": f"{KERNELS} eject iogate_fs ioflush query_freeze",
-    "debug": "control control_away failslab faulty faulty_gadget iogate_faults plug_cycles query_hold request "
-             "unplug",
+    "debug": "control control_away failslab faulty faulty_gadget iogate_faults plug_cycles "
+             "query_hold request unplug",
     "kcsan": "control failslab faulty iogate_faults load_smp4 request",
 }
 MINUTES = "fio mkfs removal_gates removal_waits return_fio"
 HERE = "here in test-full"
-
-
 FULL = (("cycles", 200), ("plug_rounds", 20), ("left_out", ()), ("pulled", ()))
 
 
