@@ -11,8 +11,6 @@
 
 #define GATE		GATE_PREFIX "fio"
 #define REPORT		"/tmp/iotarget-return-fio.json"
-#define SIZE_MIB	8
-#define DEPTH		8
 #define RUNS_MS		300	/* at most, before the pull */
 #define AWAY_MS		800	/* at most, before the stick is back */
 
@@ -62,21 +60,26 @@ FIXTURE_TEARDOWN(writer)
 }
 
 /* Each block once, in a random order, which is that of the seed. */
-static pid_t fio_begin(const char *path, unsigned int seed, const char *more)
+static pid_t fio_begin(const char *path, unsigned int seed, char *first,
+		       char *second)
 {
-	char command[512];
+	char file[DEVICE_PATH + 16], random[32];
+	char * const args[] = {
+		"fio", "--thread", "--eta=never", "--output-format=json",
+		"--output=" REPORT, "--name=w", file, "--rw=randwrite", "--bs=4k",
+		"--size=8m", "--ioengine=libaio", "--direct=1", "--iodepth=8",
+		"--verify=crc32c", "--verify_fatal=0", "--verify_state_save=0",
+		"--randrepeat=0", random,
+		/* As those of a device that is gone may be; 67 is ENOLINK. */
+		"--ignore_error=,EIO:67:ENODEV:ENOSPC", first, second, NULL,
+	};
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
-	snprintf(command, sizeof(command),
-		 "exec fio --thread --eta=never --output-format=json --output=%s"
-		 " --name=w --filename=%s --rw=randwrite --bs=4k --size=%um"
-		 " --ioengine=libaio --direct=1 --iodepth=%u --verify=crc32c"
-		 " --verify_fatal=0 --verify_state_save=0 --randrepeat=0 --randseed=%u"
-		 " --ignore_error=,EIO:67:ENODEV:ENOSPC %s",
-		 REPORT, path, SIZE_MIB, DEPTH, seed, more);
-	execl("/bin/sh", "sh", "-c", command, NULL);
+	snprintf(file, sizeof(file), "--filename=%s", path);
+	snprintf(random, sizeof(random), "--randseed=%u", seed);
+	execvp("fio", args);
 	_exit(127);
 }
 
@@ -102,9 +105,10 @@ static long fio_end(pid_t pid)
 	return at ? strtol(at + 1, NULL, 10) : -1;
 }
 
-static long verify(const char *path, unsigned int seed)
+static long look_again(const char *path, unsigned int seed)
 {
-	return fio_end(fio_begin(path, seed, "--verify_only=1 --continue_on_error=verify"));
+	return fio_end(fio_begin(path, seed, "--verify_only=1",
+				 "--continue_on_error=verify"));
 }
 
 static bool is_sending(void)
@@ -127,7 +131,7 @@ static long one_round(struct __test_metadata *_metadata, struct plugged *disk,
 	long failed;
 	pid_t pid;
 
-	pid = fio_begin(path, seed, "--do_verify=0 --continue_on_error=write");
+	pid = fio_begin(path, seed, "--do_verify=0", "--continue_on_error=write");
 	EXPECT_TRUE(is_sending());
 	sleep_ms(rand() % RUNS_MS);
 	EXPECT_EQ(0, disk_pull(disk));
@@ -138,7 +142,7 @@ static long one_round(struct __test_metadata *_metadata, struct plugged *disk,
 	EXPECT_TRUE(gate_is_away(GATE, false, slow(PLUGGED_MS)));
 	failed = fio_end(pid);
 	/* What failed may have been done, or not. */
-	EXPECT_GE(failed, verify(path, seed));
+	EXPECT_GE(failed, look_again(path, seed));
 	return failed;
 }
 
