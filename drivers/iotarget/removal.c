@@ -20,7 +20,6 @@
  * Context: process.  Lock: iotarget_lowers_lock.
  */
 #include <linux/blkdev.h>
-#include <linux/export.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -30,16 +29,6 @@
 #include <uapi/linux/iotarget.h>
 
 #include "removal.h"
-
-/* What an owner has to be told, or is done for it; the lowest bit first. */
-enum {
-	TODO_COMPLETE,
-	TODO_RETURNED,
-	TODO_NOTICE,
-	TODO_CANCELED,
-	TODO_ASK,
-	TODO_NONE,
-};
 
 #define RETRY_MS	100	/* for a module that is being loaded */
 #define LAPSE_MS	1000	/* to look whether a device has stayed after all */
@@ -89,12 +78,19 @@ static void retry(struct work_struct *work)
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
-static void todo(struct iotarget_removal *r, unsigned int what)
+/**
+ * iotarget_removal_todo - there is something to be told, or done
+ * @r: the target's
+ * @what: IOTARGET_TODO_*
+ *
+ * Context: process, with iotarget_lowers_lock.
+ */
+void iotarget_removal_todo(struct iotarget_removal *r, unsigned int what)
 {
 	lockdep_assert_held(&iotarget_lowers_lock);
 	if (__test_and_set_bit(what, &r->todo))
 		return;
-	if (what == TODO_NOTICE)
+	if (what == IOTARGET_TODO_NOTICE)
 		WRITE_ONCE(r->watch->noticing, r->watch->noticing + 1);
 	iotarget_removal_kick(r, &r->work);
 }
@@ -108,7 +104,7 @@ static void todo(struct iotarget_removal *r, unsigned int what)
 void iotarget_removal_no_notice(struct iotarget_removal *r)
 {
 	lockdep_assert_held(&iotarget_lowers_lock);
-	if (__test_and_clear_bit(TODO_NOTICE, &r->todo))
+	if (__test_and_clear_bit(IOTARGET_TODO_NOTICE, &r->todo))
 		iotarget_watch_noticed(r->watch);
 }
 
@@ -146,7 +142,7 @@ static void lose(struct iotarget_removal *r)
 	/* Beside whatever callback runs: it may wait for what is held. */
 	iotarget_removal_kick(r, &r->lost);
 	if (r->level == IOTARGET_REMOVAL_COMPLETE)
-		todo(r, TODO_COMPLETE);
+		iotarget_removal_todo(r, IOTARGET_TODO_COMPLETE);
 }
 
 static void lose_or_hold(struct iotarget_removal *r)
@@ -166,7 +162,7 @@ static void raise_level(struct iotarget_removal *r,
 		/* Who has agreed, or closed it otherwise, is ready. */
 		if (r->watch && (!r->opened ||
 				 !iotarget_is_ready(iotarget_removal_target(r))))
-			todo(r, TODO_NOTICE);
+			iotarget_removal_todo(r, IOTARGET_TODO_NOTICE);
 		return;
 	}
 	if (r->opened)
@@ -395,7 +391,7 @@ static void do_ask(struct iotarget *target, struct iotarget_ask *a)
 	mutex_lock(&iotarget_lowers_lock);
 	if (!iotarget_ask_answer(a, ret) && !ret && !query.dry_run &&
 	    !list_empty(&target->removal.node))
-		todo(&target->removal, TODO_CANCELED);
+		iotarget_removal_todo(&target->removal, IOTARGET_TODO_CANCELED);
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
@@ -431,36 +427,36 @@ struct task {
 static bool begin(struct iotarget_removal *r, struct task *t)
 {
 	mutex_lock(&iotarget_lowers_lock);
-	t->what = TODO_NONE;
+	t->what = IOTARGET_TODO_NONE;
 	if (list_empty(&r->node) || !r->todo || !r->opened)
 		goto out;
 	t->what = __ffs(r->todo);
 	t->inst = r->inst;
 	t->watch = iotarget_watch_ref(r->watch);
-	t->ask = t->what == TODO_ASK ? r->ask :
-		 t->what == TODO_CANCELED ? r->canceled : NULL;
-	if (t->what == TODO_ASK)
+	t->ask = t->what == IOTARGET_TODO_ASK ? r->ask :
+		 t->what == IOTARGET_TODO_CANCELED ? r->canceled : NULL;
+	if (t->what == IOTARGET_TODO_ASK)
 		r->ask = NULL;
-	if (t->what == TODO_CANCELED)
+	if (t->what == IOTARGET_TODO_CANCELED)
 		r->canceled = NULL;
 	__clear_bit(t->what, &r->todo);
 	/* With the reference of @t it is not the last one. */
-	if (t->what == TODO_COMPLETE)
+	if (t->what == IOTARGET_TODO_COMPLETE)
 		iotarget_watch_put(unlist(r));
 	r->runs++;
 	WRITE_ONCE(r->runner, current);
 out:
 	mutex_unlock(&iotarget_lowers_lock);
-	return t->what != TODO_NONE;
+	return t->what != IOTARGET_TODO_NONE;
 }
 
 static void end(struct iotarget_removal *r, struct task *t)
 {
 	mutex_lock(&iotarget_lowers_lock);
 	WRITE_ONCE(r->runner, NULL);
-	if (t->what == TODO_NOTICE)
+	if (t->what == IOTARGET_TODO_NOTICE)
 		iotarget_watch_noticed(t->watch);
-	if (t->what == TODO_CANCELED && t->ask)
+	if (t->what == IOTARGET_TODO_CANCELED && t->ask)
 		iotarget_ask_over(t->ask);
 	mutex_unlock(&iotarget_lowers_lock);
 	wake_up_all(&told_waitq);
@@ -478,20 +474,20 @@ static void removal_work(struct work_struct *work)
 
 	while (begin(r, &t)) {
 		switch (t.what) {
-		case TODO_COMPLETE:
+		case IOTARGET_TODO_COMPLETE:
 			do_complete(target, t.inst);
 			break;
-		case TODO_RETURNED:
+		case IOTARGET_TODO_RETURNED:
 			if (target->ops->returned)
 				target->ops->returned(target);
 			break;
-		case TODO_NOTICE:
+		case IOTARGET_TODO_NOTICE:
 			do_notice(target, t.watch);
 			break;
-		case TODO_CANCELED:
+		case IOTARGET_TODO_CANCELED:
 			do_canceled(target, t.ask);
 			break;
-		case TODO_ASK:
+		case IOTARGET_TODO_ASK:
 			do_ask(target, t.ask);
 			break;
 		}
@@ -627,7 +623,7 @@ void iotarget_removal_returned(struct iotarget *target,
 
 	mutex_lock(&iotarget_lowers_lock);
 	if (r->inst == inst->number && !list_empty(&r->node))
-		todo(r, TODO_RETURNED);
+		iotarget_removal_todo(r, IOTARGET_TODO_RETURNED);
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
@@ -703,158 +699,6 @@ int iotarget_removal_left(struct iotarget *target, unsigned int runs,
 	return wait_told(r, runs, timeout_ms);
 }
 
-/* -- who asks them ---------------------------------------------------------- */
-
-/**
- * iotarget_removal_next - the targets of a disk, one after the other
- * @t: the one before, its id 0 for the first; filled in
- * @disk: the disk
- * @bdev: a partition of it, or NULL for all of it
- *
- * In the order of their numbers; one that is opened meanwhile may be missed.
- *
- * Context: process; sleeps.
- * Return: false if there is no other.
- */
-bool iotarget_removal_next(struct iotarget_told *t, const struct gendisk *disk,
-			   const struct block_device *bdev)
-{
-	struct iotarget *target, *found = NULL;
-	struct iotarget_removal *r;
-
-	mutex_lock(&iotarget_lowers_lock);
-	list_for_each_entry(r, &iotarget_told, node) {
-		target = iotarget_removal_target(r);
-		if (r->disk == disk && (!bdev || r->part == bdev) &&
-		    r->level < IOTARGET_REMOVAL_COMPLETE &&
-		    target->id > t->id && (!found || target->id < found->id))
-			found = target;
-	}
-	if (found) {
-		t->id = found->id;
-		strscpy(t->name, found->name, sizeof(t->name));
-		t->inst = found->removal.inst;
-		t->devt = found->removal.devt;
-		t->open = !iotarget_is_ready(found);
-		t->upper = found->upper;
-	}
-	mutex_unlock(&iotarget_lowers_lock);
-	return found;
-}
-
-/* The opening that was found: the target may be on another device by now. */
-static struct iotarget_removal *find(const struct iotarget_ask *ask)
-{
-	struct iotarget_removal *r;
-
-	lockdep_assert_held(&iotarget_lowers_lock);
-	list_for_each_entry(r, &iotarget_told, node) {
-		if (iotarget_removal_target(r)->id == ask->id && r->inst == ask->inst)
-			return r;
-	}
-	return NULL;
-}
-
-/**
- * iotarget_removal_ask - put a question to a target
- * @ask: the question; on success its answer comes by iotarget_ask_answer()
- *
- * Context: process, with iotarget_lowers_lock.
- * Return: false if the target has nothing to do with the device any more.
- */
-bool iotarget_removal_ask(struct iotarget_ask *ask)
-{
-	struct iotarget_removal *r = find(ask);
-
-	if (!r)
-		return false;
-	/* Another query's, which has given up and could not take it back. */
-	if (r->ask)
-		iotarget_ask_answer(r->ask, -ECANCELED);
-	r->ask = ask;
-	todo(r, TODO_ASK);
-	return true;
-}
-
-/**
- * iotarget_removal_withdraw - take a question back, if the owner does not have it yet
- * @ask: the question
- *
- * Context: process, with iotarget_lowers_lock.
- */
-void iotarget_removal_withdraw(struct iotarget_ask *ask)
-{
-	struct iotarget_removal *r = find(ask);
-
-	if (!r || r->ask != ask)
-		return;
-	__clear_bit(TODO_ASK, &r->todo);
-	r->ask = NULL;
-	iotarget_ask_answer(ask, -ECANCELED);
-}
-
-/**
- * iotarget_removal_cancel - tell a target that the device stays
- * @ask: the question that it agreed to; iotarget_ask_over() when it was told
- *
- * Context: process, with iotarget_lowers_lock.
- * Return: false if there is nobody to be told.
- */
-bool iotarget_removal_cancel(struct iotarget_ask *ask)
-{
-	struct iotarget_removal *r = find(ask);
-
-	if (!r || r->canceled)
-		return false;
-	r->canceled = ask;
-	todo(r, TODO_CANCELED);
-	return true;
-}
-
-/**
- * iotarget_removal_stands - is the device of a target still there, on one that holds?
- * @ask: the question that the target agreed to
- *
- * The device below has gone, and with it the disks that stand on targets which were
- * closed for it; not so those on targets that wait for it.
- *
- * Context: process, with iotarget_lowers_lock.
- * Return: true if so.
- */
-bool iotarget_removal_stands(struct iotarget_ask *ask)
-{
-	struct iotarget_removal *above = find(ask), *r;
-	struct iotarget *target;
-
-	if (!above)
-		return false;
-	list_for_each_entry(r, &iotarget_told, node) {
-		target = iotarget_removal_target(r);
-		if (target->upper == above->disk)
-			return r->holding || READ_ONCE(target->gate.agreed);
-	}
-	return false;
-}
-
-/**
- * iotarget_set_upper - which disk stands on a target
- * @target: the target
- * @disk: the disk, or NULL for none any more
- *
- * So its users are asked before it is.
- *
- * Extension.
- *
- * Context: process; sleeps.
- */
-void iotarget_set_upper(struct iotarget *target, const struct gendisk *disk)
-{
-	mutex_lock(&iotarget_lowers_lock);
-	target->upper = disk;
-	mutex_unlock(&iotarget_lowers_lock);
-}
-EXPORT_SYMBOL_GPL(iotarget_set_upper);
-
 /**
  * iotarget_removal_lapsed - a disk that was about to go has stayed
  * @disk: the disk
@@ -875,7 +719,7 @@ void iotarget_removal_lapsed(const struct gendisk *disk)
 		target = iotarget_removal_target(r);
 		if (READ_ONCE(target->gate.word) == IOTARGET_W_CFQR ||
 		    READ_ONCE(target->gate.agreed))
-			todo(r, TODO_CANCELED);
+			iotarget_removal_todo(r, IOTARGET_TODO_CANCELED);
 	}
 }
 
