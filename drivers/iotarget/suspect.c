@@ -44,8 +44,6 @@ static struct iotarget_forward *to_forward(struct bio *clone)
  */
 static bool sent_again(const struct iotarget *target, const struct bio *upper)
 {
-	if (upper->bi_opf & REQ_RAHEAD)
-		return false;
 	switch (bio_op(upper)) {
 	case REQ_OP_READ:
 		return true;

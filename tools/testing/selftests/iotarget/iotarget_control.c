@@ -280,7 +280,7 @@ static void hold_it(struct nl_msg *msg)
 
 static void bad_policy(struct nl_msg *msg)
 {
-	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET, 4);
+	nl_put_u32(msg, IOTARGET_A_VERB_POLICY_SET, 0x80);
 }
 
 static void let_it_be_lossy(struct nl_msg *msg)

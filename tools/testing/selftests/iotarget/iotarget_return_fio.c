@@ -141,6 +141,7 @@ static long one_round(struct __test_metadata *_metadata, struct plugged *disk,
 	EXPECT_EQ(0, disk_plug(disk, disk->id));
 	EXPECT_TRUE(gate_is_away(GATE, false, slow(PLUGGED_MS)));
 	failed = fio_end(pid);
+	system("grep -E '\"(error|total_err|first_error|total_ios)\"' " REPORT " | sed 's/^/# /'");
 	/* What failed may have been done, or not. */
 	EXPECT_GE(failed, look_again(path, seed));
 	return failed;
