@@ -129,12 +129,12 @@ KERNELS = "control control_module control_query iogate iogate_stack module open 
           "removal unplug"
 RUNS = {
     "stock-6.12": f"{KERNELS} control_away control_rules failslab faulty faulty_gadget faulty_scsi "
-                  "iogate_faults io load_smp4 query_hold request return share state timeout "
-                  "tool wait",
+                  "iogate_faults io load_smp4 query_hold request return return_cache share state "
+                  "timeout tool wait",
     "stock-6.1": f"{KERNELS} device iogate_fs query_hold",
     "stock-7": f"{KERNELS} eject iogate_fs ioflush query_freeze",
     "debug": "control control_away failslab faulty faulty_gadget iogate_faults plug_cycles "
-             "query_hold request unplug",
+             "query_hold request return_cache unplug",
     "kcsan": "control failslab faulty iogate_faults load_smp4 request",
 }
 MINUTES = "fio mkfs removal_gates removal_waits return_fio"
