@@ -3,6 +3,7 @@
 
 import os
 import re
+import threading
 from pathlib import Path
 
 from .debian import root
@@ -10,6 +11,7 @@ from .shell import BUILD, TREE, Failure, fresh, output, run, sync_tree
 
 JOBS = os.cpu_count() or 2
 SELFTESTS = "tools/testing/selftests/iotarget"
+TOOL_LOCK = threading.Lock()        # lanes that want it at the same time
 
 
 def modules(env_name, kdir, *options, clean=False, suite=""):
@@ -104,7 +106,8 @@ def tool():
     """The command-line tool. Debian has no static libmnl."""
     program = BUILD / "tool" / "iotarget"
     program.parent.mkdir(parents=True, exist_ok=True)
-    run("build tool", ["make", "-C", TREE / "tools/iotarget", f"OUTPUT={program.parent}"])
+    with TOOL_LOCK:
+        run("build tool", ["make", "-C", TREE / "tools/iotarget", f"OUTPUT={program.parent}"])
     return with_libraries(program)
 
 

@@ -125,14 +125,14 @@ KCSAN_MODULES = tuple(m for m in DEBUG_MODULES if m not in NOT_IN_KCSAN)
 # What make test runs where, in twenty minutes: each program in one stock kernel at least but
 # for those that take minutes, a kernel what it can differ in, the sanitizers what they can
 # find something in. make test-full runs all of it everywhere.
-KERNELS = "control control_module control_query iogate iogate_stack module open plug_cycles " \
-          "removal unplug"
+KERNELS = "control control_module control_query iogate_stack module open plug_cycles removal " \
+          "unplug"
 RUNS = {
     "stock-6.12": f"{KERNELS} control_away control_rules failslab faulty faulty_gadget faulty_scsi "
-                  "iogate_faults io load_smp4 query_hold request return return_cache share state "
-                  "timeout tool wait",
-    "stock-6.1": f"{KERNELS} device iogate_fs query_hold",
-    "stock-7": f"{KERNELS} eject iogate_fs ioflush query_freeze",
+                  "iogate_faults io load_smp4 request return return_cache share state timeout "
+                  "tool wait",
+    "stock-6.1": f"{KERNELS} device iogate iogate_fs query_hold",
+    "stock-7": f"{KERNELS} eject iogate iogate_fs ioflush query_freeze",
     "debug": "control control_away failslab faulty faulty_gadget iogate_faults plug_cycles "
              "query_hold request return_cache unplug",
     "kcsan": "control failslab faulty iogate_faults load_smp4 request",
@@ -204,7 +204,7 @@ ENVIRONMENTS = (
         tools=TOOLS,
         left_out=left_out("stock-6.12"),
         boots=BOOTS,
-        pulled=("usb1", "null_blk"),
+        pulled=("usb1",),
         full=FULL,
         faults=(WARN, HUNG),
     ),
@@ -218,7 +218,7 @@ ENVIRONMENTS = (
         tools=TOOLS,
         left_out=left_out("stock-6.1"),
         boots=BOOTS,
-        pulled=("nvme0", "nvme1", "loop"),
+        pulled=("nvme0", "nvme1", "loop", "null_blk"),
         full=FULL,
         faults=(WARN, HUNG),
     ),

@@ -2,10 +2,10 @@
 """In which order environments are run, and which of them side by side.
 
 The fast ones come first, side by side: they find most mistakes in a minute or two. If one
-of them is red, the rest is not run. Then there are two lanes. In one run
-the environments that look closely at the time; in the other, which gives way to it,
-those that are patient, with the building of their kernels. When the first lane is
-through it takes over some of the second.
+of them is red, the rest is not run. Then there are three lanes. In two of them run
+the environments that look closely at the time, and mostly wait; in the third, which gives
+way to them, those that are patient, with the building of their kernels. A lane that is
+through takes over some of the third.
 """
 
 import collections
@@ -15,7 +15,8 @@ import threading
 from .results import Row
 
 FAST = ("plumbing", "static", "uml")
-GIVE_WAY = 5                        # niceness
+LANES = 2                           # of the punctual ones
+GIVE_WAY = 10                       # niceness
 
 
 class Plan:
@@ -37,13 +38,18 @@ class Plan:
     def run(self):
         """All rows, in the order in which environments were added."""
         if self._run_fast():
+            punctual = collections.deque(self.punctual)
             waiting = collections.deque(self.patient)
-            lane = threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
-                                    daemon=True)
-            lane.start()
-            self._lane(self.punctual)
-            self._take(waiting)
-            lane.join()
+            lanes = [threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
+                                      daemon=True)]
+            for number in range(max(1, min(LANES, len(punctual)))):
+                lanes.append(threading.Thread(target=self._punctual_lane,
+                                              args=(punctual, waiting),
+                                              name=f"punctual-{number}", daemon=True))
+            for lane in lanes:
+                lane.start()
+            for lane in lanes:
+                lane.join()
         return [row for name in self.order for row in self.rows[name]]
 
     def _run_fast(self):
@@ -80,6 +86,10 @@ class Plan:
             except IndexError:
                 return
             self._lane([name])
+
+    def _punctual_lane(self, punctual, waiting):
+        self._take(punctual)
+        self._take(waiting)
 
     def _patient_lane(self, waiting):
         # niceness is a thread's own, and what it starts inherits it

@@ -5,6 +5,7 @@ it runs is in disks.py."""
 import array
 import shutil
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .provision import which
 from .shell import BUILD, Failure, run
 
 SIZE = 64 << 20
+IMAGE_LOCK = threading.Lock()       # lanes that want one at the same time
 
 
 @dataclass
@@ -30,8 +32,13 @@ class Stick:
 def pattern_image(path, size=SIZE, first=0):
     """Known contents: every 8 bytes hold their own offset and `first`, little endian."""
     path = Path(path)
-    if path.exists() and path.stat().st_size == size:
-        return path
+    with IMAGE_LOCK:
+        if not path.exists() or path.stat().st_size != size:
+            _make_pattern(path, size, first)
+    return path
+
+
+def _make_pattern(path, size, first):
     path.parent.mkdir(parents=True, exist_ok=True)
     words = array.array("Q", range(first, first + size, 8))
     if sys.byteorder == "big":
@@ -39,7 +46,6 @@ def pattern_image(path, size=SIZE, first=0):
     partial = path.with_suffix(".partial")
     partial.write_bytes(words.tobytes())
     partial.rename(path)
-    return path
 
 
 def ext4_image(path, directory, size=SIZE, label="STICK"):

@@ -55,12 +55,12 @@ class Order(unittest.TestCase):
         self.assertEqual([r.name for r in rows if r.red], ["static"])
 
     def test_lanes_run_side_by_side(self):
-        meeting = threading.Barrier(2, timeout=10)
+        meeting = threading.Barrier(3, timeout=10)
 
         def step(name):
             meeting.wait()
             return row(name)
-        self.assertFalse(any(r.red for r in run(step, ["punctual", "patient"])))
+        self.assertFalse(any(r.red for r in run(step, ["punctual-1", "patient", "punctual-2"])))
 
     def test_the_first_lane_helps_when_it_is_through(self):
         meeting = threading.Barrier(2, timeout=10)
