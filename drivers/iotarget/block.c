@@ -130,10 +130,11 @@ static void block_close_file(struct block *b)
 
 static int block_check_device(struct block *b)
 {
-	if (b->access & IOTARGET_ACCESS_WRITE && bdev_read_only(b->bdev))
-		return -EACCES;
+	/* A drive without a medium may read as write protected. */
 	if (!bdev_nr_bytes(b->bdev))
 		return -ENOMEDIUM;
+	if (b->access & IOTARGET_ACCESS_WRITE && bdev_read_only(b->bdev))
+		return -EACCES;
 	return 0;
 }
 
