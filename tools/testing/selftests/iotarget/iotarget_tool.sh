@@ -247,7 +247,7 @@ says out '"policy":{"hold":false,"lossy":true,"replay":false,"hold_ms":30000,"ho
 says out '"away":false,"held_bytes":0,"at_risk":0,"lost":0'
 try 0 policy tool-fast --hold-bytes 67108864 --no-lossy --fail --accept-loss
 try 0 show tool-fast --json
-says out '"policy":{"hold":false,"lossy":false,"hold_ms":30000,"hold_bytes":67108864}'
+says out '"policy":{"hold":false,"lossy":false,"replay":false,"hold_ms":30000,"hold_bytes":67108864}'
 try 2 policy tool-fast
 try 2 policy tool-fast --hold-for 5 --fail
 try 2 policy tool-fast --lossy --no-lossy
