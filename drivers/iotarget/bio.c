@@ -212,15 +212,19 @@ static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
  * iotarget_forward_drained - send a forwarded bio that was held
  * @pass: of the gate
  * @bio: the bio
+ * @again: it was sent before, to a device that was gone
  *
  * Context: the drain worker.
  */
-void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio)
+void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio,
+			      bool again)
 {
-	if (unlikely(READ_ONCE(pass->inst->detached)))
-		forward_failed(*pass, bio, BLK_STS_OFFLINE);
-	else
+	if (likely(!READ_ONCE(pass->inst->detached)))
 		forward_submit(*pass, bio);
+	else if (again)
+		forward_ended(*pass, bio, BLK_STS_IOERR, IOTARGET_UNKNOWN);
+	else
+		forward_failed(*pass, bio, BLK_STS_OFFLINE);
 }
 
 /**
@@ -239,13 +243,13 @@ void iotarget_forward_fail(struct iotarget *target, struct bio *bio)
 /**
  * iotarget_forward_unknown - complete a bio that failed, and was kept for a while
  * @target: the target
- * @bio: the bio, with the status that the device gave
+ * @bio: the bio, with the status that the device gave, or none
  *
  * Context: any.
  */
 void iotarget_forward_unknown(struct iotarget *target, struct bio *bio)
 {
-	const blk_status_t status = bio->bi_status;
+	const blk_status_t status = bio->bi_status ?: BLK_STS_IOERR;
 
 	bio->bi_status = BLK_STS_OK;	/* the owner has a word in it */
 	finish_upper(target, bio, status, IOTARGET_UNKNOWN);

@@ -44,6 +44,7 @@ void iotarget_gate_init(struct iotarget_gate *gate)
 {
 	spin_lock_init(&gate->lock);
 	INIT_LIST_HEAD(&gate->pended);
+	bio_list_init(&gate->again);
 	bio_list_init(&gate->bios);
 	bio_list_init(&gate->suspects);
 	INIT_LIST_HEAD(&gate->insts);
@@ -575,6 +576,7 @@ static struct iotarget_unit *handoff_next(struct iotarget_inst *inst)
 struct held {
 	struct iotarget_unit	*unit;
 	struct bio		*bio;
+	bool			again;	/* the bio was sent before */
 	struct iotarget_pass	pass;
 };
 
@@ -582,7 +584,10 @@ struct held {
 static void fifo_pop(struct iotarget_gate *gate, struct held *held)
 {
 	lockdep_assert_held(&gate->lock);
-	held->bio = bio_list_pop(&gate->bios);
+	held->bio = bio_list_pop(&gate->again);
+	held->again = held->bio;
+	if (!held->bio)
+		held->bio = bio_list_pop(&gate->bios);
 	if (!held->bio) {
 		held->unit = list_first_entry(&gate->pended,
 					      struct iotarget_unit, node);
@@ -680,7 +685,8 @@ void iotarget_drain(struct work_struct *work)
 		/* What kept target and owner while held: now the instance does. */
 		if (!held.unit) {
 			iotarget_gate_unpin(target);
-			iotarget_forward_drained(&held.pass, held.bio);
+			iotarget_forward_drained(&held.pass, held.bio,
+						 held.again);
 		} else {
 			if (held.unit->flags & IOTARGET_UNIT_PINNED) {
 				held.unit->flags &= ~IOTARGET_UNIT_PINNED;

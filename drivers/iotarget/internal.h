@@ -126,6 +126,7 @@ enum iotarget_doubt {
  * @lock: guards the state word and the FIFO
  * @word: the state: the truth that the reconciler makes real              (L)
  * @pended: the FIFO of held units; each has the bios behind it            (L)
+ * @again: held bios that were sent before, to a device that was gone; before all else (L)
  * @bios: held bios that are before the first of @pended                   (L)
  * @nr_pended: units and bios that are held                                (L)
  * @held_bytes: what they transfer                                         (L)
@@ -157,6 +158,7 @@ struct iotarget_gate {
 	spinlock_t		lock ____cacheline_aligned_in_smp;
 	enum iotarget_word	word;
 	struct list_head	pended;
+	struct bio_list		again;
 	struct bio_list		bios;
 	u64			nr_pended;
 	u64			held_bytes;
@@ -659,7 +661,8 @@ struct iotarget_forward {
 
 void iotarget_bio_submit(struct iotarget_unit *unit);
 void iotarget_bio_fail(struct iotarget *target, struct iotarget_unit *unit);
-void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio);
+void iotarget_forward_drained(struct iotarget_pass *pass, struct bio *bio,
+			      bool again);
 void iotarget_forward_fail(struct iotarget *target, struct bio *bio);
 void iotarget_forward_unknown(struct iotarget *target, struct bio *bio);
 
@@ -670,6 +673,8 @@ void iotarget_suspect_requeue(struct iotarget_gate *gate,
 			      struct bio_list *failing);
 void iotarget_suspect_take_swap(struct iotarget_gate *gate,
 				struct bio_list *failing);
+void iotarget_suspect_take_again(struct iotarget_gate *gate,
+				 struct bio_list *failing);
 void iotarget_suspect_fail(struct iotarget *target, struct bio_list *failing);
 void iotarget_suspect_begin(struct iotarget_inst *inst);
 unsigned long iotarget_suspect_decide(struct iotarget_inst *inst);

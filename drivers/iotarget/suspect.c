@@ -175,7 +175,6 @@ void iotarget_suspect_requeue(struct iotarget_gate *gate,
 			      struct bio_list *failing)
 {
 	struct iotarget *target = gate_to_target(gate);
-	struct bio_list again = BIO_EMPTY_LIST;
 	struct bio *upper;
 
 	lockdep_assert_held(&gate->lock);
@@ -186,12 +185,27 @@ void iotarget_suspect_requeue(struct iotarget_gate *gate,
 		}
 		atomic_long_inc(&target->replayed);
 		upper->bi_status = BLK_STS_OK;
-		bio_list_add(&again, upper);
+		/* "Try again" would be no answer to what may be done already. */
+		upper->bi_opf &= ~REQ_NOWAIT;
+		bio_list_add(&gate->again, upper);
 		gate->nr_pended++;
 		gate->held_bytes += iotarget_gate_bio_bytes(upper);
 	}
-	bio_list_merge(&again, &gate->bios);
-	gate->bios = again;
+}
+
+/**
+ * iotarget_suspect_take_again - what waits to be sent again has to fail
+ * @gate: the gate; what it holds is counted as failing by the caller
+ * @failing: gets it, for iotarget_suspect_fail(): it was sent, whatever became of it
+ *
+ * Context: any, with gate->lock.
+ */
+void iotarget_suspect_take_again(struct iotarget_gate *gate,
+				 struct bio_list *failing)
+{
+	lockdep_assert_held(&gate->lock);
+	bio_list_merge(failing, &gate->again);
+	bio_list_init(&gate->again);
 }
 
 /**

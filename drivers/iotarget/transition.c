@@ -72,6 +72,7 @@ static void act_locked(struct iotarget_gate *gate, u16 actions,
 		not_lost(gate);
 	}
 	if (actions & IOTARGET_ACT_FAIL_PENDED) {
+		iotarget_suspect_take_again(gate, &failing->suspects);
 		iotarget_suspect_take(gate, &failing->suspects);
 		list_for_each_entry(unit, &gate->pended, node)
 			WRITE_ONCE(unit->where, IOTARGET_AT_NONE);
@@ -385,6 +386,7 @@ void iotarget_gate_no_swap(struct iotarget *target)
 	if (gate->lost) {
 		gate->no_swap = true;
 		iotarget_suspect_take_swap(gate, &failing.suspects);
+		take_swap(gate, &gate->again, &failing.suspects);
 		take_swap(gate, &gate->bios, &failing.bios);
 		list_for_each_entry(unit, &gate->pended, node)
 			take_swap(gate, &unit->bios, &failing.bios);

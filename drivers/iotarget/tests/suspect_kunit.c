@@ -355,6 +355,31 @@ static void close_waits_for_nobody(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_UNKNOWN);
 }
 
+/* The device is back, and they wait for a start: they were sent all the same. */
+static void purged_before_they_are_sent_again(struct kunit *test)
+{
+	send_all(2, REQ_OP_READ);
+	KUNIT_ASSERT_EQ(test, iotarget_stop(s->target, IOTARGET_LEAVE_SENT_PENDING,
+					    0, NULL), 0);
+	forward(2, REQ_OP_READ);
+	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
+	pull(test);
+	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[1]), 0);
+	s->fd[1].seed = 1;
+	iotarget_away_arrived();
+	KUNIT_ASSERT_TRUE(test, fake_until(!info().away));
+	KUNIT_EXPECT_EQ(test, fake_word(s->target), IOTARGET_W_STOPPED);
+	KUNIT_EXPECT_EQ(test, info().pended, 3);
+	KUNIT_EXPECT_EQ(test, info().held_bytes, 3 * SZ_4K);
+	KUNIT_EXPECT_EQ(test, iotarget_purge(s->target, IOTARGET_PURGE_AND_WAIT,
+					     FAKE_LONG_MS, NULL), 0);
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_IOERR);
+	KUNIT_EXPECT_EQ(test, info().unknown, 2);
+	KUNIT_EXPECT_EQ(test, s->upper[2].status, BLK_STS_OFFLINE);
+	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_NEVER_SENT);
+}
+
 /* Not back in time. */
 static void given_up(struct kunit *test)
 {
@@ -446,6 +471,7 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(a_replayed_flush_hides_no_loss),
 	KUNIT_CASE(purge_fails_them_unknown),
 	KUNIT_CASE(close_waits_for_nobody),
+	KUNIT_CASE(purged_before_they_are_sent_again),
 	KUNIT_CASE(given_up),
 	KUNIT_CASE(swap_does_not_wait),
 	KUNIT_CASE(others_are_told_at_once),
