@@ -338,6 +338,8 @@ TEST_F_TIMEOUT(unplug, while_requests_are_held, 60)
 	ASSERT_EQ(0, pull(&self->disk, false));
 	check_back(_metadata, self->fd, NR_HELD, -ENODEV, NEVER_SENT);
 	check_back(_metadata, self->other, NR_HELD, -ENODEV, NEVER_SENT);
+	/* With the end of the removal it is purged once more. */
+	EXPECT_TRUE(removal_completes(self->other, slow(GONE_MS)));
 	EXPECT_TRUE(becomes_state(self->other, PURGED, slow(1000)));
 	EXPECT_EQ(0, target_start_and_wait(self->other, LONG_MS, NULL));
 	check_gone(_metadata, self->other);

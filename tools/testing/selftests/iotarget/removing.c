@@ -114,6 +114,23 @@ bool removal_hears(int fd, unsigned int count, unsigned int ms)
 	return true;
 }
 
+/* Is it told in the end that the device is gone?  Nothing is purged for it after that. */
+bool removal_completes(int fd, unsigned int ms)
+{
+	const uint64_t until = now_ms() + ms;
+	struct iotarget_test_removal told;
+
+	for (;;) {
+		told = removal_told(fd);
+		if (told.nr && told.nr <= IOTARGET_TEST_MAX_TOLD &&
+		    told.told[told.nr - 1].kind == TOLD_COMPLETE)
+			return true;
+		if (now_ms() > until)
+			return false;
+		sleep_ms(POLL_MS);
+	}
+}
+
 bool becomes_state(int fd, int state, unsigned int ms)
 {
 	uint64_t until = now_ms() + ms;

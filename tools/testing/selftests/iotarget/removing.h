@@ -34,6 +34,7 @@ int removal_set(int fd, unsigned int bits, int query_ret,
 		unsigned int query_ms);
 struct iotarget_test_removal removal_told(int fd);
 bool removal_hears(int fd, unsigned int count, unsigned int ms);
+bool removal_completes(int fd, unsigned int ms);
 bool becomes_state(int fd, int state, unsigned int ms);
 int consent_ask(int fd, struct iotarget_test_consent *arg);
 int consent_wait(int fd, unsigned int ms);
