@@ -209,7 +209,7 @@ static void device_does_not_answer(struct kunit *test)
 
 	fd->hold = true;
 	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
-	KUNIT_EXPECT_TRUE(test, IS_ERR(query(0, FAKE_SENT_MS, 0)));
+	KUNIT_EXPECT_TRUE(test, IS_ERR(query(0, ASKED_MS, 0)));
 	KUNIT_EXPECT_EQ(test, refusal.error, -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
 	KUNIT_EXPECT_FALSE(test, o->target->gate.agreed);

@@ -13,6 +13,9 @@
 
 struct kunit;
 
+/* For a query that reaches the targets on a slow machine, and gets no answer. */
+#define ASKED_MS	(8 * FAKE_SENT_MS)
+
 enum owner_told {
 	TOLD_NOTHING,
 	TOLD_QUERY,

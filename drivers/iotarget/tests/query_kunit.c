@@ -223,7 +223,7 @@ static void device_does_not_answer(struct kunit *test)
 
 	fd->hold = true;
 	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
-	c = query(0, FAKE_SENT_MS, 0);
+	c = query(0, ASKED_MS, 0);
 	KUNIT_ASSERT_TRUE(test, IS_ERR(c));
 	KUNIT_EXPECT_EQ(test, refusal.by, IOTARGET_REFUSED_BY_TARGET);
 	KUNIT_EXPECT_EQ(test, refusal.error, -ETIMEDOUT);
