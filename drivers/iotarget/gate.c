@@ -108,8 +108,9 @@ u64 iotarget_gate_bio_bytes(const struct bio *bio)
 static u64 unit_bytes(const struct iotarget_unit *unit)
 {
 	if (unit->flags & IOTARGET_UNIT_BIO)
-		return iotarget_gate_bio_bytes(&container_of(unit, struct iotarget_bio,
-					       unit)->bio);
+		return iotarget_gate_bio_bytes(&container_of(unit,
+							     struct iotarget_bio,
+							     unit)->bio);
 	return unit_to_request(unit)->len;
 }
 

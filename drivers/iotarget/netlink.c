@@ -115,6 +115,7 @@ static int put_policy(struct sk_buff *skb, struct iotarget *target)
 
 	BUILD_BUG_ON(IOTARGET_POLICY_HOLD != IOTARGET_GONE_POLICY_HOLD);
 	BUILD_BUG_ON(IOTARGET_POLICY_LOSSY != IOTARGET_GONE_POLICY_LOSSY);
+	BUILD_BUG_ON(IOTARGET_POLICY_REPLAY != IOTARGET_GONE_POLICY_REPLAY);
 	iotarget_policy_get(target, &policy);
 	return nla_put_u32(skb, IOTARGET_A_TARGET_POLICY, policy.flags) ||
 	       nla_put_u32(skb, IOTARGET_A_TARGET_HOLD_MS, policy.hold_ms) ||
