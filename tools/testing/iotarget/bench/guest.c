@@ -35,6 +35,7 @@
 #define BENCH		"/sys/kernel/debug/iotarget_bench"
 #define REMAP		"/dev/iotbench"
 #define GATE		GATE_PREFIX "bench"
+#define KEEPER		GATE_PREFIX "keeper"	/* a gate that holds when its device is gone */
 #define DM		"iott_bench"
 #define SIZE_MB		64
 #define ROUNDS		8
@@ -197,8 +198,8 @@ static const struct set sets[] = {
 
 /* One for each way, as only some of them share. */
 struct devices {
-	char	raw[DEVICE_PATH], below[3][DEVICE_PATH];
-	char	gate[DEVICE_PATH], dm[DEVICE_PATH];
+	char	raw[DEVICE_PATH], below[4][DEVICE_PATH];
+	char	gate[DEVICE_PATH], keeper[DEVICE_PATH], dm[DEVICE_PATH];
 };
 
 static void make_below(const struct set *set, char *path, const char *what)
@@ -227,8 +228,11 @@ static void make_devices(const struct set *set, struct devices *d)
 	make_below(set, d->below[0], "remap");
 	make_below(set, d->below[1], "gate");
 	make_below(set, d->below[2], "dm");
+	make_below(set, d->below[3], "keeper");
 	ask("remap %s", d->below[0]);
-	ret = gate_new(GATE) ?: gate_on(GATE, d->below[1], d->gate);
+	ret = gate_new(GATE) ?: gate_on(GATE, d->below[1], d->gate) ?:
+	      gate_new(KEEPER) ?: gate_set(KEEPER, "hold_seconds", "30") ?:
+	      gate_on(KEEPER, d->below[3], d->keeper);
 	if (ret)
 		die("iogate", -ret);
 	snprintf(params, sizeof(params), "%s 0", d->below[2]);
@@ -243,10 +247,12 @@ static void remove_devices(void)
 	ask("remap");
 	dm_remove(DM);
 	gate_remove(GATE);
+	gate_remove(KEEPER);
 	nullb_remove("iott_raw");
 	nullb_remove("iott_remap");
 	nullb_remove("iott_gate");
 	nullb_remove("iott_dm");
+	nullb_remove("iott_keeper");
 }
 
 /* -- what is measured ------------------------------------------------------ */
@@ -257,6 +263,7 @@ static void measure_load(const struct set *set, const struct devices *d,
 	measure(set->name, "raw", "raw", load, d->raw);
 	measure(set->name, "remap", "raw", load, REMAP);
 	measure(set->name, "iogate", "raw", load, d->gate);
+	measure(set->name, "iogate_hold", "raw", load, d->keeper);
 	measure(set->name, "dm_linear", "raw", load, d->dm);
 	measure(set->name, "target_own_bio", "own", load, d->raw);
 	measure(set->name, "target_forward", "forward", load, d->raw);
@@ -383,6 +390,7 @@ static void measure_set(const struct set *set)
 		uring(set->name, "raw", d.raw);
 		uring(set->name, "remap", REMAP);
 		uring(set->name, "iogate", d.gate);
+		uring(set->name, "iogate_hold", d.keeper);
 		uring(set->name, "dm_linear", d.dm);
 		measure_parts(&d);
 		measure_many(&d);

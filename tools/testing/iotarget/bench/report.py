@@ -14,7 +14,8 @@ IOS = 1000                  # of a round, as in iotarget_bench.c
 ROUNDS = 8                  # likewise
 LOADS = {"read4k": "read 4 KiB", "write4k": "write 4 KiB", "write64k": "write 64 KiB",
          "uring32": "read 4 KiB, io_uring, 32 at once", "flush": "flush"}
-WAYS = {"raw": "null_blk", "remap": "remap only", "iogate": "iogate", "dm_linear": "dm-linear",
+WAYS = {"raw": "null_blk", "remap": "remap only", "iogate": "iogate",
+        "iogate_hold": "iogate that holds", "dm_linear": "dm-linear",
         "target_own_bio": "target, own bio", "target_forward": "target, forwarded bio"}
 LAYERS = [way for way in WAYS if way != "raw"]
 PARTS = {"nothing": "the loop alone", "gate": "`iotarget_enter()` and `iotarget_leave()`",
@@ -127,7 +128,8 @@ def workloads(result):
     for load in LOADS:
         ways = next(loads[load] for loads in result["sets"].values() if load in loads)
         row = {way: round(m["instructions"], 1) for way, m in ways.items()}
-        row["ratio"] = ratio(row["iogate"], row["raw"], row["dm_linear"])
+        for name, way in (("ratio", "iogate"), ("ratio_hold", "iogate_hold")):
+            row[name] = ratio(row[way], row["raw"], row["dm_linear"])
         row.update({f"locked_{way}": round(m["locked"], 2) for way, m in ways.items()})
         interrupts = result["sets"].get("interrupt", {}).get(load, {})
         row.update({f"locked_{way}_interrupt": round(m["locked"], 2)
@@ -189,9 +191,11 @@ def number(n):
 
 def per_io(rows):
     lines = ["Instructions per I/O:", ""]
-    lines += table(["", *WAYS.values(), "iogate / dm-linear"],
+    lines += table(["", *WAYS.values(), "iogate / dm-linear",
+                    "iogate that holds / dm-linear"],
                    [[LOADS[load], *(number(row[w]) if w in row else "" for w in WAYS),
-                     f"{row['ratio']:.2f}"] for load, row in rows.items()])
+                     f"{row['ratio']:.2f}", f"{row['ratio_hold']:.2f}"]
+                    for load, row in rows.items()])
     lines += ["What each layer adds to raw:", ""]
     lines += table(["", *(WAYS[w] for w in LAYERS)],
                    [[LOADS[load], *(number(row[w] - row["raw"]) if w in row else ""
@@ -248,7 +252,7 @@ def of_memory(result):
 
 def of_functions(result):
     lines = []
-    for way in ("iogate", "dm_linear", "target_own_bio"):
+    for way in ("iogate", "iogate_hold", "dm_linear", "target_own_bio"):
         more = added(result, "read4k", way)
         lines += [f"What {WAYS[way]} adds to a read of 4 KiB, by function:", ""]
         lines += table(["function", "instructions"],

@@ -6,7 +6,8 @@ import unittest
 
 from bench import report
 
-WAYS = {"raw": 2500, "remap": 3100, "iogate": 4000, "dm_linear": 4600, "target_own_bio": 2800}
+WAYS = {"raw": 2500, "remap": 3100, "iogate": 4000, "iogate_hold": 4100, "dm_linear": 4600,
+        "target_own_bio": 2800}
 VERSION = "6.12.1-test"
 
 
@@ -47,6 +48,7 @@ class Report(unittest.TestCase):
         row = report.workloads(digest(lines()))["read4k"]
         self.assertEqual(row["raw"], 2500)
         self.assertEqual(row["ratio"], round(1500 / 2100, 3))
+        self.assertEqual(row["ratio_hold"], round(1600 / 2100, 3))
         self.assertEqual(row["locked_iogate"], 1.0)
 
     def test_functions(self):
@@ -70,7 +72,7 @@ class Report(unittest.TestCase):
                          {"iogate": 0.9, "dm_linear": 0.8, "target_own_bio": 0.7,
                           "raw_per_second": 1000})
         with self.assertRaises(report.Failure):
-            digest(lines(), segments=2 * 5 * 5 + 2 * 6)
+            digest(lines(), segments=2 * 5 * len(WAYS) + 2 * 6)
 
     def test_known(self):
         self.assertTrue(report.known(VERSION, digest(lines()))[2])
@@ -82,7 +84,7 @@ class Report(unittest.TestCase):
     def test_pages(self):
         results = {VERSION: digest(lines())}
         page = "\n".join(report.markdown(VERSION, results[VERSION]))
-        self.assertIn("| read 4 KiB | 2,500 | 3,100 | 4,000 | 4,600 | 2,800 |  | 0.71 |", page)
+        self.assertIn("| read 4 KiB | 2,500 | 3,100 | 4,000 | 4,100 | 4,600 | 2,800 |  | 0.71 | 0.76 |", page)
         self.assertEqual(report.svg(results).count("<rect"), 1 + 4 * len(report.LOADS) + 4)
 
 
