@@ -231,7 +231,8 @@ bool disk_find(struct plugged *disk)
 	return device_size(disk->path) > 0;
 }
 
-int disk_plug(struct plugged *disk, const char *id)
+/* One that says it is another. */
+int disk_plug_as(struct plugged *disk, const char *id, const char *name)
 {
 	uint64_t until;
 	long seq;
@@ -240,17 +241,18 @@ int disk_plug(struct plugged *disk, const char *id)
 	*disk = (struct plugged){ .id = id };
 	if (disk_find(disk)) {
 		/* A test that failed has left it. */
-		host_ask("unplug", id);
+		host_ask("unplug", name);
 		disk_wait_gone(disk, slow(GONE_MS));
 	}
-	ret = host_ask("plug", id);
+	ret = host_ask("plug", name);
 	if (ret)
 		return ret;
 	until = now_ms() + slow(PLUGGED_MS);
 	while (!disk_find(disk)) {
 		if (now_ms() > until) {
-			printf("# %s was plugged in and no disk came up\n", id);
-			host_ask("unplug", id);
+			printf("# %s was plugged in and no disk came up: %s\n",
+			       name, *disk->name ? disk->name : "none");
+			host_ask("unplug", name);
 			return -ENODEV;
 		}
 		sleep_ms(10);
@@ -258,6 +260,11 @@ int disk_plug(struct plugged *disk, const char *id)
 	seq = device_sysfs(disk->path, "diskseq");
 	disk->seq = seq > 0 ? seq : 0;
 	return 0;
+}
+
+int disk_plug(struct plugged *disk, const char *id)
+{
+	return disk_plug_as(disk, id, id);
 }
 
 /* Returns when the device is gone for the host. */

@@ -28,6 +28,7 @@ int host_ask(const char *verb, const char *words);
 bool disk_find(struct plugged *disk);
 bool disks_enter(const char *id, unsigned int count);
 int disk_plug(struct plugged *disk, const char *id);
+int disk_plug_as(struct plugged *disk, const char *id, const char *name);
 int disk_pull(const struct plugged *disk);
 bool disk_there(const struct plugged *disk);
 int disk_wait_gone(const struct plugged *disk, unsigned int ms);
