@@ -153,14 +153,15 @@ static int block_keep(struct iotarget_inst *inst, struct block *b)
 	return 0;
 }
 
-static bool block_is_another(const struct iotarget_open *how,
-			     const struct iotarget_identity *id)
+static const char *identity_differs(const struct iotarget_identity *a,
+				    const struct iotarget_identity *b)
 {
-	if (!how->only)
-		return false;
-	return how->id.unique_id_type != id->unique_id_type ||
-	       memcmp(how->id.unique_id, id->unique_id, sizeof(id->unique_id)) ||
-	       strcmp(how->id.serial, id->serial);
+	if (a->unique_id_type != b->unique_id_type ||
+	    memcmp(a->unique_id, b->unique_id, sizeof(a->unique_id)))
+		return "unique id";
+	if (strcmp(a->serial, b->serial))
+		return "serial number";
+	return NULL;
 }
 
 static int block_open(struct iotarget_inst *inst,
@@ -206,7 +207,10 @@ static int block_open(struct iotarget_inst *inst,
 	iotarget_watch_arm(b->use.watch);
 	iotarget_lower_identify(b->bdev, &b->id);
 	b->use.id = &b->id;
-	ret = block_is_another(how, &b->id) ? -ESTALE : block_keep(inst, b);
+	if (how->only && identity_differs(&how->id, &b->id))
+		ret = -ESTALE;
+	else
+		ret = block_keep(inst, b);
 	if (ret)
 		goto unshare;
 	inst->backend = b;
@@ -252,6 +256,9 @@ static const char *limits_differ(struct block_device *lost,
 		return "block size";
 	if (bdev_dma_alignment(fresh) & ~bdev_dma_alignment(lost))
 		return "alignment of memory";
+	/* Who was told that there is none sends no flush. */
+	if (bdev_write_cache(fresh) && !bdev_write_cache(lost))
+		return "write cache";
 	if (bdev_is_zoned(fresh) != bdev_is_zoned(lost))
 		return "zones";
 	if (bdev_read_only(fresh) && !bdev_read_only(lost))
@@ -271,18 +278,15 @@ static const char *block_differs(struct iotarget_inst *lost,
 				 struct iotarget_inst *fresh)
 {
 	const struct block *a = lost->backend, *b = fresh->backend;
-	const char *limits;
+	const char *why = identity_differs(&a->id, &b->id);
 
-	if (a->id.unique_id_type != b->id.unique_id_type ||
-	    memcmp(a->id.unique_id, b->id.unique_id, sizeof(a->id.unique_id)))
-		return "unique id";
-	if (strcmp(a->id.serial, b->id.serial))
-		return "serial number";
+	if (why)
+		return why;
 	if (a->size != b->size)
 		return "size";
-	limits = limits_differ(a->bdev, b->bdev);
-	if (limits)
-		return limits;
+	why = limits_differ(a->bdev, b->bdev);
+	if (why)
+		return why;
 	if (!lost->keep || !fresh->keep)
 		return "nothing is known of it";
 	return iotarget_keep_differs(lost->keep, fresh->keep,

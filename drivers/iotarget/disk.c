@@ -472,6 +472,15 @@ static void disk_remove_complete(struct iotarget *target)
 	put_device(disk_to_dev(gd));
 }
 
+static void restack(struct gendisk *gd, struct block_device *lower)
+{
+	const int ret = iotarget_disk_restack(gd, lower);
+
+	if (ret)
+		pr_warn_ratelimited("iotarget: %s: keeps the limits it had: error %d\n",
+				    gd->disk_name, ret);
+}
+
 /* The device below was gone, and is back, maybe by another name. */
 static void disk_returned(struct iotarget *target)
 {
@@ -484,6 +493,7 @@ static void disk_returned(struct iotarget *target)
 		return;
 	lower = iotarget_get_bdev(target);
 	if (lower) {
+		restack(gd, lower);
 		link_holder(d, lower);
 		put_device(&lower->bd_device);
 	}

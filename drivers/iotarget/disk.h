@@ -115,8 +115,11 @@ void iotarget_disk_thaw_and_wait(struct iotarget_disk_priv *d,
 void iotarget_disk_freeze_init(struct iotarget_disk_priv *d);
 
 /* disk_limits.c, or what compat/ has instead of it */
+#define IOTARGET_DISK_FREEZE_WAIT	(2 * HZ)
+
 struct gendisk *iotarget_disk_alloc(struct block_device *lower,
 				    const char *name);
+int iotarget_disk_restack(struct gendisk *gd, struct block_device *lower);
 
 /* disk_fops.c, or what compat/ has instead of it */
 extern const struct block_device_operations iotarget_disk_fops;

@@ -45,6 +45,8 @@ ccflags-$(call iotarget-has,device/class.h,.add_dev.*struct device .dev.;) += \
 	-DIOTARGET_HAS_CLASS_INTERFACE_DEV
 ccflags-$(call iotarget-has,platform_device.h,void .\*remove..struct platform_device) += \
 	-DIOTARGET_HAS_VOID_PLATFORM_REMOVE
+ccflags-$(call iotarget-has,blk-mq.h,blk_mq_unfreeze_queue_nomemrestore) += \
+	-DIOTARGET_HAS_NOMEMRESTORE
 ccflags-$(call iotarget-has,blkdev.h,define blk_alloc_disk.lim) += \
 	-DIOTARGET_HAS_ALLOC_DISK_LIMITS
 

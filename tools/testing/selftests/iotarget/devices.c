@@ -139,6 +139,8 @@ static int nullb_configure(const char *dir, const struct nullb *opts)
 		ret = put_number(dir, "hw_queue_depth", opts->depth ?: 64);
 	if (!ret && opts->queues)
 		ret = put_number(dir, "submit_queues", opts->queues);
+	if (!ret && opts->max_sectors)
+		ret = put_number(dir, "max_sectors", opts->max_sectors);
 	if (!ret && opts->zoned)
 		ret = put_number(dir, "zone_size", 4);
 	if (!ret && opts->zoned)
@@ -178,13 +180,19 @@ const char *nullb_make(const struct nullb *opts)
 	return node_appears(path, 2000) ? path : no(path);
 }
 
-/* Without power the disk is gone, and what was in its cache is lost. */
-int nullb_power(const char *name, bool on)
+/* While it has no power, but for the power. */
+int nullb_set(const char *name, const char *attr, unsigned long value)
 {
 	char dir[PATH_MAX];
 
 	snprintf(dir, sizeof(dir), NULLB_DIR "/%s", name);
-	return put_number(dir, "power", on);
+	return put_number(dir, attr, value);
+}
+
+/* Without power the disk is gone, and what was in its cache is lost. */
+int nullb_power(const char *name, bool on)
+{
+	return nullb_set(name, "power", on);
 }
 
 int nullb_remove(const char *name)
@@ -753,4 +761,17 @@ int log_count(int fd, const char *text, const char *text2)
 		line[n] = '\0';
 		count += strstr(line, text) && (!text2 || strstr(line, text2));
 	}
+}
+
+/* Once more than it did the last time that it was asked. */
+bool log_says(int fd, const char *text, const char *text2, unsigned int ms)
+{
+	const uint64_t until = now_ms() + ms;
+
+	while (!log_count(fd, text, text2)) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(50);
+	}
+	return true;
 }

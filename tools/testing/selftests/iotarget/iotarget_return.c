@@ -449,14 +449,12 @@ static int fill_edges(const char *path)
 /* One that says it is usb1 is made like that, and pulled. */
 static int make_alike(const char *id, uint32_t start)
 {
-	struct plugged twin = { .id = "usb1" };
-	int ret = host_ask("plug", id);
+	struct plugged twin;
+	int ret = disk_plug_as(&twin, "usb1", id);
 
-	if (!ret && !disks_enter("usb1", 1))
-		ret = -ENODEV;
-	if (!ret && !disk_find(&twin))
-		ret = -ENODEV;
-	ret = ret ?: fill_edges(twin.path);
+	if (ret)
+		return ret;
+	ret = fill_edges(twin.path);
 	if (!ret && start)
 		ret = write_table(twin.path, start);
 	return host_ask("unplug", id) ?:
@@ -511,26 +509,14 @@ FIXTURE_TEARDOWN(stranger)
 	ON_TIME();
 }
 
-/* Once more than it did the last time that it was asked. */
-static bool log_says(int log, const char *text)
-{
-	const uint64_t until = now_ms() + slow(GONE_MS);
-
-	while (!log_count(log, "return-stranger", text)) {
-		if (now_ms() > until)
-			return false;
-		sleep_ms(50);
-	}
-	return true;
-}
-
 /* Refused, with nothing written to it, and the log says why; then the right one comes. */
 TEST_F_TIMEOUT(stranger, is_refused, 60)
 {
 	struct plugged other = { .id = "usb1" };
 
 	ASSERT_EQ(0, host_ask("plug", variant->id));
-	EXPECT_TRUE(log_says(self->log, variant->why));
+	EXPECT_TRUE(log_says(self->log, "return-stranger", variant->why,
+			     slow(GONE_MS)));
 	EXPECT_TRUE(disk_find(&other));
 	EXPECT_EQ(1, info_of(self->fd).away);
 	EXPECT_EQ(2, still_held(self->fd, 2));
@@ -603,7 +589,9 @@ TEST_F_TIMEOUT(twins, are_not_told_apart, 90)
 	EXPECT_EQ(0, host_ask("resume", SILENT));
 	/* Who looks again has not taken one after the first look. */
 	for (i = 0; i < 2; i++)
-		EXPECT_TRUE(log_says(s->log, "2 disks are the device that is gone"));
+		EXPECT_TRUE(log_says(s->log, "return-stranger",
+				     "2 disks are the device that is gone",
+				     slow(GONE_MS)));
 	EXPECT_EQ(1, info_of(s->fd).away);
 	EXPECT_EQ(2, still_held(s->fd, 2));
 	EXPECT_EQ(0, host_ask("same", "usb1"));

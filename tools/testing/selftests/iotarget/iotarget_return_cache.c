@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A disk that loses its power, and with it its cache, under a gate that waits for it: what
- * was said to be safe is found again, and that the rest may be lost is not hidden.
+ * was said to be safe is found again, and that the rest may be lost is not hidden.  When it
+ * is back, it may have another cache, and other limits.
  *
  * The disk is a null_blk, whose cache is really lost.  It would tell that it goes, and be
  * flushed; so there is another gate between, which is removed by force.  What a flush has
@@ -65,12 +66,11 @@ static int fill_edges(const char *path, uint64_t *data)
 	return ret;
 }
 
-FIXTURE_SETUP(cache)
+#define DISK FIXTURE_DATA(cache)
+
+static void make_gates(struct __test_metadata *_metadata, DISK *self,
+		       const char *lossy)
 {
-	if (!gates_loaded())
-		SKIP(return, "iogate is not loaded, or this is not root");
-	if (!got_device(self->lower, nullb_make(&disk)))
-		SKIP(return, "%s", device_reason());
 	gates_cleanup();
 	ASSERT_EQ(0, posix_memalign((void **)&self->data, BLOCK, BLOCK));
 	ASSERT_EQ(0, fill_edges(self->lower, self->data));
@@ -78,13 +78,13 @@ FIXTURE_SETUP(cache)
 	ASSERT_EQ(0, gate_on(BELOW, self->lower, self->below));
 	ASSERT_EQ(0, gate_new(GATE));
 	ASSERT_EQ(0, gate_set(GATE, "hold_seconds", "60"));
-	ASSERT_EQ(0, gate_set(GATE, "lossy", variant->lossy));
+	ASSERT_EQ(0, gate_set(GATE, "lossy", lossy));
 	ASSERT_EQ(0, gate_on(GATE, self->below, self->path));
 	self->fd = open(self->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 }
 
-FIXTURE_TEARDOWN(cache)
+static void remove_gates(struct __test_metadata *_metadata, DISK *self)
 {
 	close(self->fd);
 	EXPECT_EQ(0, gate_remove(GATE));
@@ -95,7 +95,19 @@ FIXTURE_TEARDOWN(cache)
 	ON_TIME();
 }
 
-#define DISK FIXTURE_DATA(cache)
+FIXTURE_SETUP(cache)
+{
+	if (!gates_loaded())
+		SKIP(return, "iogate is not loaded, or this is not root");
+	if (!got_device(self->lower, nullb_make(&disk)))
+		SKIP(return, "%s", device_reason());
+	make_gates(_metadata, self, variant->lossy);
+}
+
+FIXTURE_TEARDOWN(cache)
+{
+	remove_gates(_metadata, self);
+}
 
 static int write_one(DISK *self)
 {
@@ -154,14 +166,24 @@ static int open_again(DISK *self)
 	return self->fd < 0 ? -errno : 0;
 }
 
-static void lose_power(struct __test_metadata *_metadata, DISK *self)
+static void power_off(struct __test_metadata *_metadata)
 {
 	ASSERT_EQ(0, gate_remove(BELOW));
 	ASSERT_TRUE(gate_is_away(GATE, true, slow(COME_MS)));
 	ASSERT_EQ(0, nullb_power(disk.name, false));
+}
+
+static void power_on(struct __test_metadata *_metadata, DISK *self)
+{
 	ASSERT_EQ(0, nullb_power(disk.name, true));
 	ASSERT_EQ(0, gate_new(BELOW));
 	ASSERT_EQ(0, gate_on(BELOW, self->lower, self->below));
+}
+
+static void lose_power(struct __test_metadata *_metadata, DISK *self)
+{
+	power_off(_metadata);
+	power_on(_metadata, self);
 	ASSERT_TRUE(gate_is_away(GATE, false, slow(COME_MS)));
 }
 
@@ -193,6 +215,78 @@ TEST_F_TIMEOUT(cache, what_is_said_to_be_safe_is, 120)
 	TH_LOG("%u versions of %u blocks were lost that nobody had been told were safe",
 	       lost, NR_BLOCKS);
 	EXPECT_LT(0, lost);
+}
+
+/* -- what it says of itself ------------------------------------------------ */
+
+#define SECTORS		256
+
+static const struct nullb plain = { .name = "iott_lossy", .size_mb = 16, .max_sectors = SECTORS };
+
+FIXTURE(limits) {
+	DISK disk;
+};
+
+FIXTURE_SETUP(limits)
+{
+	if (!gates_loaded())
+		SKIP(return, "iogate is not loaded, or this is not root");
+	if (!got_device(self->disk.lower, nullb_make(&plain)))
+		SKIP(return, "%s", device_reason());
+	make_gates(_metadata, &self->disk, "0");
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	remove_gates(_metadata, &self->disk);
+}
+
+static bool becomes(const char *path, const char *attr, long value)
+{
+	const uint64_t until = now_ms() + slow(COME_MS);
+
+	while (device_sysfs(path, attr) != value) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(5);
+	}
+	return true;
+}
+
+/* Requests of another size are no reason to refuse it: the gate has its limits then. */
+TEST_F_TIMEOUT(limits, are_those_of_the_device_that_is_back, 60)
+{
+	DISK *d = &self->disk;
+
+	ASSERT_EQ(SECTORS / 2, device_sysfs(d->path, "queue/max_hw_sectors_kb"));
+	power_off(_metadata);
+	ASSERT_EQ(0, nullb_set(plain.name, "max_sectors", 2 * SECTORS));
+	power_on(_metadata, d);
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(COME_MS)));
+	EXPECT_TRUE(becomes(d->path, "queue/max_hw_sectors_kb", SECTORS));
+	EXPECT_EQ(1, device_sysfs(d->path, "queue/iostats"));
+	EXPECT_EQ(0, write_some(d, 1));
+	EXPECT_EQ(0, flush(d));
+}
+
+/* To one that has no cache nobody sends a flush. */
+TEST_F_TIMEOUT(limits, a_cache_that_was_not_there_is_refused, 60)
+{
+	DISK *d = &self->disk;
+	int log = log_open();
+
+	ASSERT_LE(0, log);
+	power_off(_metadata);
+	ASSERT_EQ(0, nullb_set(plain.name, "cache_size", 1));
+	power_on(_metadata, d);
+	EXPECT_TRUE(log_says(log, GATE, "another write cache", slow(COME_MS)));
+	EXPECT_TRUE(gate_is_away(GATE, true, 0));
+	ASSERT_EQ(0, gate_remove(BELOW));
+	ASSERT_EQ(0, nullb_power(plain.name, false));
+	ASSERT_EQ(0, nullb_set(plain.name, "cache_size", 0));
+	power_on(_metadata, d);
+	EXPECT_TRUE(gate_is_away(GATE, false, slow(COME_MS)));
+	close(log);
 }
 
 TEST_HARNESS_MAIN

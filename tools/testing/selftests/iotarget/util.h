@@ -143,6 +143,7 @@ struct nullb {
 	unsigned int	cache_mb;
 	unsigned int	depth;		/* 0: 64 */
 	unsigned int	queues;		/* 0: 1 */
+	unsigned int	max_sectors;	/* of a request; 0: the driver's own */
 	bool		no_memory;	/* data goes nowhere */
 	bool		discard;
 	bool		zoned;		/* zones of 4 MiB */
@@ -155,6 +156,7 @@ extern const struct nullb fast_disk, slow_disk;
 /* These return a path, or NULL with the reason in device_reason(). */
 const char *nullb_make(const struct nullb *opts);
 int nullb_power(const char *name, bool on);
+int nullb_set(const char *name, const char *attr, unsigned long value);
 int nullb_remove(const char *name);
 const char *brd_disk(void);
 const char *scsi_debug_disk(void);
@@ -188,5 +190,6 @@ int device_ext2(const char *path);
 int hung_tasks(int seconds);
 int log_open(void);
 int log_count(int fd, const char *text, const char *text2);
+bool log_says(int fd, const char *text, const char *text2, unsigned int ms);
 
 #endif /* _IOTARGET_UTIL_H */
