@@ -125,8 +125,9 @@ def tests_of_copy(name, trial):
     """Run the copy's own tests, until one fails: what follows may be a hang."""
     log = LOGS / f"mutant-{name}-{trial.env}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, str(COPY / "tools/testing/iotarget/run.py"), "--env", trial.env,
-            "--alarms", "no", "--timeout", str(time_limit(trial.env))]
+    # (--full, as a mutant may name what make test leaves out)
+    argv = [sys.executable, str(COPY / "tools/testing/iotarget/run.py"), "--full", "--env",
+            trial.env, "--alarms", "no", "--timeout", str(time_limit(trial.env))]
     argv += ["--tests", trial.tests] if trial.tests else []
     outcome = Outcome(0, log)
     began = None
