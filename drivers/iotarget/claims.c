@@ -11,7 +11,6 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
-#include "internal.h"
 #include "query.h"
 
 /*

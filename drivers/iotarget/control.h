@@ -21,7 +21,7 @@
 
 #include <uapi/linux/iotarget.h>
 
-#include "internal.h"
+#include "devices.h"
 
 struct sock;
 

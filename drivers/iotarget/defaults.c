@@ -14,6 +14,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
+#include "devices.h"
 #include "keep.h"
 
 #define REOPEN_MS	5000

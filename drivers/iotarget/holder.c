@@ -6,7 +6,7 @@
  */
 #include <linux/blkdev.h>
 
-#include "internal.h"
+#include "devices.h"
 
 static void lower_mark_dead(struct block_device *bdev, bool surprise)
 {

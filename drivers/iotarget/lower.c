@@ -17,7 +17,7 @@
 #include <linux/usb.h>
 #include <scsi/scsi_device.h>
 
-#include "internal.h"
+#include "devices.h"
 
 /**
  * struct iotarget_lower - a block device that targets have open

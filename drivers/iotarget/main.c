@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include "internal.h"
+#include "devices.h"
 
 /* Reconcilers and ticks: never blocks for longer than RCU does. */
 struct workqueue_struct *iotarget_fast_wq;

@@ -20,7 +20,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "internal.h"
+#include "devices.h"
 
 /**
  * struct opening - one open, shared by the caller and the worker

@@ -6,7 +6,7 @@
  */
 #include <linux/blkdev.h>
 
-#include "internal.h"
+#include "devices.h"
 
 /**
  * iotarget_opens_by_part - how many openings of a disk come from those of a partition

@@ -28,7 +28,6 @@
 #include <linux/slab.h>
 #include <linux/wait.h>
 
-#include "internal.h"
 #include "query.h"
 
 #define TIMEOUT_MS	10000

@@ -9,7 +9,7 @@
 #include <linux/list.h>
 #include <linux/workqueue.h>
 
-#include "internal.h"
+#include "devices.h"
 
 struct device;
 struct file;

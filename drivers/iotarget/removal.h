@@ -5,7 +5,7 @@
 #ifndef _IOTARGET_REMOVAL_H
 #define _IOTARGET_REMOVAL_H
 
-#include "internal.h"
+#include "devices.h"
 
 /* What an owner has to be told, or is done for it; the lowest bit first. */
 enum {

@@ -26,7 +26,7 @@
 #include <linux/bio.h>
 #include <linux/jiffies.h>
 
-#include "internal.h"
+#include "devices.h"
 
 #define DOUBT_MS	2000
 #define TRUST_MS	10000

@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "internal.h"
+#include "devices.h"
 
 static atomic64_t target_ids;
 static const struct iotarget_ops no_ops;

@@ -35,7 +35,7 @@
 #include <linux/usb.h>
 #include <scsi/scsi_device.h>
 
-#include "internal.h"
+#include "devices.h"
 
 /* How long a removal that can't be refused is held up for a last flush. */
 #define NOTICE_MS	5000

@@ -2,7 +2,7 @@
 /* Stands in for openers.c in kernels that count otherwise. */
 #include <linux/blkdev.h>
 
-#include "../internal.h"
+#include "../devices.h"
 
 /* There only the first opening of a partition opens the disk as well. */
 unsigned int iotarget_opens_by_part(const struct block_device *part)

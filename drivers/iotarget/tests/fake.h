@@ -13,7 +13,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-#include "../internal.h"
+#include "../devices.h"
 
 /*
  * For waits that are to succeed; for those that are to fail; and for those that
