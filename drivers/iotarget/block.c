@@ -367,6 +367,13 @@ static int check_memory(struct block_device *bdev,
 	return 0;
 }
 
+/* Worth a look at the buses, as a bio that failed would be. */
+static int nothing_there(struct iotarget_inst *inst)
+{
+	iotarget_inst_suspect(inst);
+	return -ENODEV;
+}
+
 static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 {
 	const struct block *b = inst->backend;
@@ -385,7 +392,7 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 		 * The block layer answers a flush of a device without a cache
 		 * by itself, even if the device is gone.
 		 */
-		return size ? 0 : -ENODEV;
+		return size ? 0 : nothing_there(inst);
 	case IOTARGET_REQ_READ:
 		if (!(b->access & IOTARGET_ACCESS_READ))
 			return -EACCES;
@@ -400,7 +407,7 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 	if (check_add_overflow(req->pos, (u64)req->len, &end))
 		return -EOVERFLOW;
 	if (!size)
-		return -ENODEV;		/* it is gone */
+		return nothing_there(inst);
 	if ((req->pos | req->len) & (bs - 1))
 		return -EINVAL;
 	if (end > size)

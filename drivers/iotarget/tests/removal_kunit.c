@@ -261,6 +261,18 @@ static void failed_request_alone_is_no_removal(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_PURGED)));
 }
 
+/* Of a disk without capacity a request is refused, and no bio is there to fail. */
+static void refused_request_makes_us_look(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct fakedisk *fd = &owners->fd[0];
+
+	set_capacity(fd->disk, 0);
+	KUNIT_EXPECT_EQ(test, owner_read(o, &owners->io[0]), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_PURGED)));
+	KUNIT_EXPECT_EQ(test, fd->submitted, 0);
+}
+
 /* -- orderly ------------------------------------------------------------------ */
 
 static bool flush_is_there(struct fakedisk *fd)
@@ -767,6 +779,7 @@ static struct kunit_case removal_cases[] = {
 	KUNIT_CASE(complete_fails_what_is_held),
 	KUNIT_CASE(surprise_leaves_what_is_sent),
 	KUNIT_CASE(failed_request_alone_is_no_removal),
+	KUNIT_CASE(refused_request_makes_us_look),
 	KUNIT_CASE(orderly_drains_and_flushes),
 	KUNIT_CASE(orderly_closes_by_default),
 	KUNIT_CASE(orderly_is_bounded),
