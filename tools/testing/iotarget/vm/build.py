@@ -3,11 +3,12 @@
 
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 
 from .debian import root
-from .shell import BUILD, TREE, Failure, fresh, output, run, sync_tree
+from .shell import BUILD, TREE, Failure, cache, fresh, locked, output, run, sync_tree
 
 JOBS = os.cpu_count() or 2
 SELFTESTS = "tools/testing/selftests/iotarget"
@@ -18,20 +19,35 @@ def modules(env_name, kdir, *options, clean=False, suite=""):
     """Build all modules, the test ones too, and return their paths. A suite names the
     root (debian.py) whose headers and compiler it takes.
 
-    W=1 is what `make check` asks for: both share one build."""
+    W=1 is what `make check` asks for: both share one build. It is made where all checkouts
+    make theirs, as ccache tells files by their paths, too; what came out is taken from there."""
     copy = sync_tree(BUILD / env_name / "src")
-    argv = ["make", "-C", kdir, f"M={copy}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1", *options]
-    wrap = (lambda command: root(suite).command(command, copy)) if suite else list
+    with locked(f"modules-{env_name}"):
+        place = sync_tree(cache("modules", env_name))
+        _make_modules(env_name, place, kdir, options, clean, suite)
+        # not whatever .ko lies about: a module that is gone from the tree may have left one
+        built = [Path(line).with_suffix(".ko")
+                 for line in (place / "modules.order").read_text().split()]
+        built = [path.relative_to(place) if path.is_absolute() else path for path in built]
+        if not built:
+            raise Failure(f"build modules {env_name}: no .ko came out")
+        for path in (*built, Path("Module.symvers")):
+            shutil.copy(place / path, copy / path)
+    return [copy / path for path in built]
+
+
+def _make_modules(env_name, place, kdir, options, clean, suite):
+    machine = root(suite)
+    ccache = machine.ccache()
+    argv = ["make", "-C", kdir, f"M={place}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1", *options]
+    if "LLVM=1" not in options:         # it names the compiler itself
+        argv.append("CC=ccache gcc")
+    if suite:
+        argv = machine.command(argv, place, ccache)
+    variables = {"CCACHE_DIR": str(ccache)}
     if clean:
-        run(f"clean modules {env_name}", wrap(argv + ["clean"]))
-    run(f"build modules {env_name}", wrap(argv + ["modules"]))
-    # not whatever .ko lies about: a module that is gone from the tree may have left one
-    order = copy / "modules.order"
-    built = [Path(line).with_suffix(".ko") for line in order.read_text().split()]
-    built = [path if path.is_absolute() else copy / path for path in built]
-    if not built:
-        raise Failure(f"build modules {env_name}: no .ko came out")
-    return built
+        run(f"clean modules {env_name}", argv + ["clean"], env=variables)
+    run(f"build modules {env_name}", argv + ["modules"], env=variables)
 
 
 def depends(module):

@@ -59,6 +59,17 @@ class Host:
         self._get(f"apt-get install {' '.join(packages)}",
                   "install", "-qq", "-y", "--no-install-recommends", *packages)
 
+    def ccache(self):
+        """The folder of a cache of compilations, for what is compiled again and again."""
+        if not self.program("ccache"):
+            self.install(["ccache"], "a cache of compilations")
+        folder = cache("-".join(filter(None, ("ccache", self.suite))))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def program(self, name):
+        return which(name)
+
     def download(self, package, directory):
         directory.mkdir(parents=True, exist_ok=True)
         for old in directory.glob(f"{package}_*.deb"):
@@ -162,6 +173,10 @@ class Root(Host):
 
     def has(self, package):
         return bool(output(["chroot", self.path, "apt-cache", "show", package], default=""))
+
+    def program(self, name):
+        path = self.path / "usr/bin" / name
+        return path if path.exists() else None
 
     def install(self, packages, why):
         self.make()

@@ -46,12 +46,14 @@ def _build(row, place, source, out, kind):
     say(f"  in-tree: build {name} in {source.name}")
     wanted = out / "wanted.config"
     wanted.write_text((provision.CONFIGS / CONFIG).read_text().replace("=m", f"={kind}"))
-    make = ["make", "-C", source, f"O={out}", f"-j{provision.JOBS}"]
+    ccache = place.ccache()
+    make = ["make", "-C", source, f"O={out}", f"-j{provision.JOBS}", "CC=ccache gcc"]
 
     def build(what, *arguments):
         log = f"in-tree-{kind}-{what}.log"
-        run(f"in-tree {name}: {what}", place.command([*make, *arguments], source, out), log=log,
-            env=provision.REPEATABLE)
+        run(f"in-tree {name}: {what}",
+            place.command([*make, *arguments], source, out, ccache), log=log,
+            env={**provision.REPEATABLE, "CCACHE_DIR": str(ccache)})
         return [line for line in (LOGS / log).read_text(errors="replace").splitlines()
                 if WARNING.search(line)]
 
