@@ -430,6 +430,31 @@ static void gone_while_it_is_asked(struct kunit *test)
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_COMPLETE });
 }
 
+static int ask_for_long(void *arg)
+{
+	struct iotarget_consent *c = query(0, 2 * FAKE_LONG_MS, 0);
+
+	return IS_ERR(c) ? PTR_ERR(c) : iotarget_query_end(c, FAKE_LONG_MS);
+}
+
+/* Nor does whoever removes it wait until they have. */
+static void removal_waits_for_no_answer(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	unsigned long late = msecs_to_jiffies(FAKE_LONG_MS);
+
+	o->hold = TOLD_QUERY;
+	fake_call_start(&owners->call, ask_for_long, NULL);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	late += jiffies;
+	fakedisk_unplug(&owners->fd[0]);
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, late));
+	complete_all(&o->go);
+	fake_call_wait(&owners->call);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(owners->nr) == 2));
+	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_COMPLETE });
+}
+
 static void nothing_to_ask_about(struct kunit *test)
 {
 	struct iotarget_query_params params = { .flags = 0x2 };
@@ -472,6 +497,7 @@ static struct kunit_case query_cases[] = {
 	KUNIT_CASE(closes_when_canceled),
 	KUNIT_CASE(deletes_when_canceled),
 	KUNIT_CASE(gone_while_it_is_asked),
+	KUNIT_CASE(removal_waits_for_no_answer),
 	KUNIT_CASE(nothing_to_ask_about),
 	{}
 };
