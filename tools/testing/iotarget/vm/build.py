@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from .debian import root
+from .provision import CONFIGS, REPEATABLE
 from .shell import BUILD, TREE, Failure, cache, fresh, locked, output, run, sync_tree
 
 JOBS = os.cpu_count() or 2
@@ -39,15 +40,34 @@ def modules(env_name, kdir, *options, clean=False, suite=""):
 def _make_modules(env_name, place, kdir, options, clean, suite):
     machine = root(suite)
     ccache = machine.ccache()
-    argv = ["make", "-C", kdir, f"M={place}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1", *options]
-    if "LLVM=1" not in options:         # it names the compiler itself
-        argv.append("CC=ccache gcc")
+    argv = ["make", "-C", kdir, f"M={place}", f"-j{JOBS}", "IOTARGET_TESTS=m", "W=1",
+            "CC=ccache gcc", *options]
     if suite:
         argv = machine.command(argv, place, ccache)
     variables = {"CCACHE_DIR": str(ccache)}
     if clean:
         run(f"clean modules {env_name}", argv + ["clean"], env=variables)
     run(f"build modules {env_name}", argv + ["modules"], env=variables)
+
+
+def clang(source):
+    """Compile all modules with clang, W=1, and return where the objects are."""
+    ccache = root("").ccache()
+    with locked("modules-clang"):
+        out = cache("build", f"clang-{source.name}")
+        out.mkdir(parents=True, exist_ok=True)
+        place = sync_tree(cache("modules", "clang"))
+        for path in place.rglob("*.o"):
+            path.unlink()       # a warning of one that did not change would be lost
+        make = ["make", f"-j{JOBS}", "CC=ccache clang"]
+        variables = {**REPEATABLE, "CCACHE_DIR": str(ccache)}
+        run("configure for clang", [*make, "-C", source, f"O={out}", "allnoconfig"],
+            env={**variables, "KCONFIG_ALLCONFIG": str(CONFIGS / "in-tree.config")})
+        run("prepare for clang", [*make, "-C", source, f"O={out}", "prepare"], env=variables)
+        run("build clang", [*make, "-C", out, f"M={place}", "W=1", "IOTARGET_TESTS=m",
+                            "IOTARGET_KUNIT=m", "drivers/iotarget/", "drivers/block/iogate/"],
+            env=variables)
+    return place
 
 
 def depends(module):
