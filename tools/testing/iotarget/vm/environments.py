@@ -133,7 +133,7 @@ RUNS = {
                   "tool wait",
     "stock-6.1": f"{KERNELS} device iogate iogate_fs query_hold",
     "stock-7": f"{KERNELS} eject iogate iogate_fs ioflush query_freeze",
-    "debug": "control failslab faulty iogate_faults plug_cycles request return_cache unplug",
+    "debug": "control failslab faulty iogate_faults return_cache unplug",
     "kcsan": "control iogate_faults load_smp4 request",
 }
 MINUTES = "fio mkfs removal_gates removal_waits return_fio"
