@@ -138,7 +138,8 @@ RUNS = {
 }
 MINUTES = "fio mkfs removal_gates removal_waits return_fio"
 HERE = "here in test-full"
-FULL = (("cycles", 200), ("plug_rounds", 20), ("left_out", ()), ("pulled", ()))
+FULL = (("cycles", 200), ("plug_rounds", 20), ("longer", 4), ("timeout", 7200),
+        ("left_out", ()), ("pulled", ()))
 
 
 def left_out(name):
@@ -259,7 +260,7 @@ ENVIRONMENTS = (
         patient=True,
         pulled=("usb1", "scsi_debug"),
         full=(("race_share", 1), ("plug_rounds", 60), ("slowness", 8), ("cycles", 20),
-              ("left_out", ()), ("pulled", ())),
+              ("timeout", 14400), ("left_out", ()), ("pulled", ())),
         # Torn out of its slot while this kernel is busy, QEMU 7.2 often keeps it, and
         # the slot is taken for the rest of the boot.
         without_disks=("nvme1",),
@@ -291,7 +292,8 @@ ENVIRONMENTS = (
         race_share=28,
         patient=True,
         pulled=("null_blk",),
-        full=(("race_share", 1), ("cycles", 20), ("left_out", ()), ("pulled", ())),
+        full=(("race_share", 1), ("cycles", 20), ("timeout", 7200), ("left_out", ()),
+              ("pulled", ())),
         faults=(LOCKDEP, ATOMIC, WARN, HUNG, KCSAN),
         tolerated=(
             Tolerated(r"KCSAN: data-race in (?!.*\[iotarget)",
