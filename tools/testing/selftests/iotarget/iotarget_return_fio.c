@@ -147,7 +147,7 @@ static long one_round(struct __test_metadata *_metadata, struct plugged *disk,
 	return failed;
 }
 
-TEST_F_TIMEOUT(writer, pulled_at_any_moment, 600)
+TEST_F_TIMEOUT(writer, pulled_at_any_moment, 1800)
 {
 	const char *text = getenv("IOTARGET_PLUG_ROUNDS");
 	const unsigned int rounds = text ? atoi(text) : 3;
