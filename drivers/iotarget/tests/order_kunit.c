@@ -63,13 +63,24 @@ static void send(struct kunit *test, unsigned int first, unsigned int last,
 }
 
 /* Begin a call in another thread, and give it the time to wait. */
-static void begin(struct kunit *test, unsigned int which, int (*fn)(void *arg))
+static void begin_call(struct kunit *test, unsigned int which,
+		       int (*fn)(void *arg))
 {
 	struct fake_test *t = test->priv;
 
 	fake_call_start(&t->call[which], fn, t);
 	schedule_timeout_uninterruptible(3);
 	KUNIT_ASSERT_FALSE(test, completion_done(&t->call[which].done));
+}
+
+/* Likewise one that stops the target: a slow machine may need longer for that. */
+static void begin(struct kunit *test, unsigned int which, int (*fn)(void *arg))
+{
+	struct fake_test *t = test->priv;
+
+	begin_call(test, which, fn);
+	KUNIT_ASSERT_TRUE(test, fake_until(iotarget_get_state(t->target) !=
+					   IOTARGET_STARTED));
 }
 
 /* F44: in the order of sending; what is held is left alone. */
@@ -249,6 +260,7 @@ static void purge_while_a_stop_waits(struct kunit *test)
 	begin(test, 0, stop_wait_call);
 	send(test, 1, 1, 0);
 	begin(test, 1, purge_wait_call);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(t->req[1].callbacks)));
 	KUNIT_EXPECT_EQ(test, t->req[1].status, -ENODEV);
 	fake_answer_all(&t->fake, 0);
 	KUNIT_EXPECT_EQ(test, fake_call_wait(&t->call[0]), 0);
@@ -372,7 +384,7 @@ static void stop_waits_between_device_and_callback(struct kunit *test)
 	t->fake.hold = true;
 	send(test, 0, 0, 0);
 	fake_hook(IOTARGET_HOOK_REQ_FINISH, pause_here, t);
-	begin(test, 0, answer_call);
+	begin_call(test, 0, answer_call);
 	KUNIT_EXPECT_EQ(test, stop(t, IOTARGET_WAIT_FOR_SENT, FAKE_SHORT_MS),
 			-ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, t->req[0].callbacks, 0);
