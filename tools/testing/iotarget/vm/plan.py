@@ -2,10 +2,10 @@
 """In which order environments are run, and which of them side by side.
 
 The fast ones come first, side by side: they find most mistakes in a minute or two. If one
-of them is red, the rest is not run. Then there are four lanes. In two of them run
-the environments that look closely at the time, and mostly wait; in the others, which give
-way to them, those that are patient, with the building of their kernels: with one alone, the
-last of them would run when nobody else does. A lane that is through takes over some of theirs.
+of them is red, the rest is not run. Then there are three lanes. In two of them run
+the environments that look closely at the time, and mostly wait; in the third, which gives
+way to them, those that are patient, with the building of their kernels. A lane that is
+through takes over some of the third.
 """
 
 import collections
@@ -15,7 +15,7 @@ import threading
 from .results import Row
 
 FAST = ("plumbing", "static", "uml")
-LANES = 2                           # of the punctual ones, and as many of the patient
+LANES = 2                           # of the punctual ones
 GIVE_WAY = 10                       # niceness
 
 
@@ -40,9 +40,8 @@ class Plan:
         if self._run_fast():
             punctual = collections.deque(self.punctual)
             waiting = collections.deque(self.patient)
-            lanes = [threading.Thread(target=self._patient_lane, args=(waiting,),
-                                      name=f"patient-{number}", daemon=True)
-                     for number in range(LANES)]
+            lanes = [threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
+                                      daemon=True)]
             for number in range(max(1, min(LANES, len(punctual)))):
                 lanes.append(threading.Thread(target=self._punctual_lane,
                                               args=(punctual, waiting),
