@@ -436,8 +436,9 @@ TEST(power_cut_with_known_requests)
 	struct iotarget_test_query query;
 	char path[DEVICE_PATH];
 	struct meanwhile off;
+	uint64_t began;
 	unsigned int i;
-	int fd;
+	int fd, ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
@@ -445,6 +446,7 @@ TEST(power_cut_with_known_requests)
 		SKIP(return, "%s", device_reason());
 	fd = target_opened("faulty-power", path);
 	ASSERT_LE(0, fd);
+	began = now_ms();
 	for (i = 0; i < SENT + HELD; i++) {
 		if (i == SENT)
 			ASSERT_EQ(0, target_stop(fd, LEAVE_SENT_PENDING, 0,
@@ -455,9 +457,12 @@ TEST(power_cut_with_known_requests)
 	}
 	ASSERT_EQ(0, meanwhile_begin(&off, power_off,
 				     (void *)slow_power.name));
-	EXPECT_EQ(-ETIMEDOUT, target_stop(fd, WAIT_FOR_SENT, SHORT_MS / 2,
-					  &report));
-	EXPECT_EQ(SENT, report.sent);
+	ret = target_stop(fd, WAIT_FOR_SENT, SHORT_MS / 2, &report);
+	/* A slow machine may have got here when all is answered. */
+	if (now_ms() - began < slow_power.delay_ms) {
+		EXPECT_EQ(-ETIMEDOUT, ret);
+		EXPECT_EQ(SENT, report.sent);
+	}
 	EXPECT_EQ(0, target_stop(fd, WAIT_FOR_SENT, LONG_MS, &report));
 	EXPECT_EQ(0, report.sent);
 	EXPECT_EQ(0, meanwhile_end(&off));
