@@ -426,7 +426,6 @@ static void deadline_is_absolute(struct kunit *test)
 		.deadline = 1,
 	};
 	struct fake_test *t = test->priv;
-
 	int ret;
 
 	iotarget_stop(t->target, IOTARGET_LEAVE_SENT_PENDING, 0, NULL);

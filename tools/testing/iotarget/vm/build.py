@@ -7,7 +7,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from .debian import root
+from .debian import HOST, root
 from .provision import CONFIGS, REPEATABLE
 from .shell import BUILD, TREE, Failure, cache, fresh, locked, output, run, sync_tree
 
@@ -52,7 +52,7 @@ def _make_modules(env_name, place, kdir, options, clean, suite):
 
 def clang(source):
     """Compile all modules with clang, W=1, and return where the objects are."""
-    ccache = root("").ccache()
+    ccache = HOST.ccache()
     with locked("modules-clang"):
         out = cache("build", f"clang-{source.name}")
         out.mkdir(parents=True, exist_ok=True)

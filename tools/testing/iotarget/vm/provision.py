@@ -295,7 +295,7 @@ def _build_kernel(env, source, out, wanted):
     # only what nobody else wants of the processors: tests may run meanwhile
     make = ["chrt", "--idle", "0", "make", "-C", source, f"O={out}", f"-j{JOBS}",
             "CC=ccache gcc"]
-    variables = {**REPEATABLE, "CCACHE_DIR": str(cache("ccache"))}
+    variables = {**REPEATABLE, "CCACHE_DIR": str(HOST.ccache())}
     say(f"  {env.name}: build the kernel (many minutes when new)")
     run(f"configure {env.name}", [*make, "allnoconfig"],
         env={**variables, "KCONFIG_ALLCONFIG": str(wanted)})

@@ -84,7 +84,8 @@ class Report(unittest.TestCase):
     def test_pages(self):
         results = {VERSION: digest(lines())}
         page = "\n".join(report.markdown(VERSION, results[VERSION]))
-        self.assertIn("| read 4 KiB | 2,500 | 3,100 | 4,000 | 4,100 | 4,600 | 2,800 |  | 0.71 | 0.76 |", page)
+        self.assertIn("| read 4 KiB | 2,500 | 3,100 | 4,000 | 4,100 | 4,600 | 2,800 |  "
+                      "| 0.71 | 0.76 |", page)
         self.assertEqual(report.svg(results).count("<rect"), 1 + 4 * len(report.LOADS) + 4)
 
 

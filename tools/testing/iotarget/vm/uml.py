@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 from . import alarms, provision
+from .debian import HOST
 from .ktap import SKIPPED, Collector
 from .shell import BUILD, LOGS, TREE, Failure, cache, kill_group, locked, popen, run, say
 from .stock import judge, verdict
@@ -38,7 +39,7 @@ class UmlRunner:
                 f"--jobs={os.cpu_count() or 2}",
                 "--make_options", "CC=ccache gcc"],
                 cwd=source, timeout=2400,
-                env={"CCACHE_DIR": str(cache("ccache")), **provision.REPEATABLE})
+                env={"CCACHE_DIR": str(HOST.ccache()), **provision.REPEATABLE})
             # of our own: another run may build while this one still tests
             self.binary.parent.mkdir(parents=True, exist_ok=True)
             partial = self.binary.with_suffix(".partial")

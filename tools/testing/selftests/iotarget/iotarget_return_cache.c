@@ -281,8 +281,7 @@ TEST_F_TIMEOUT(limits, a_cache_that_was_not_there_is_refused, 60)
 	power_on(_metadata, d);
 	EXPECT_TRUE(log_says(log, GATE, "another write cache", slow(COME_MS)));
 	EXPECT_TRUE(gate_is_away(GATE, true, 0));
-	ASSERT_EQ(0, gate_remove(BELOW));
-	ASSERT_EQ(0, nullb_power(plain.name, false));
+	power_off(_metadata);
 	ASSERT_EQ(0, nullb_set(plain.name, "cache_size", 0));
 	power_on(_metadata, d);
 	EXPECT_TRUE(gate_is_away(GATE, false, slow(COME_MS)));
