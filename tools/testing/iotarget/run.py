@@ -220,7 +220,8 @@ def main():
     # what is patient in this order: the longest first
     for name in [*(n for n in own if n in FAST), *by_name, *(n for n in own if n not in FAST)]:
         if name not in unprovided:
-            plan.add(name, patient=name in OWN or by_name[name].patient)
+            plan.add(name, patient=name in OWN or by_name[name].patient,
+                     idle=name in by_name and by_name[name].idle)
     return report(rows + plan.run())
 
 

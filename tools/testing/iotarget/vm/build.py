@@ -122,7 +122,9 @@ def selftests(env_name, kernel_source, slowness=1):
     out = fresh(BUILD / env_name / "selftests")
     run(f"build selftests {env_name}",
         ["make", "-C", source, f"-j{JOBS}", f"KSFT={_harness(env_name, kernel_source, slowness)}",
-         f"OUTPUT={out}", "LDFLAGS=-static"])
+         f"OUTPUT={out}", "LDFLAGS=-static", "CC=ccache gcc"],
+        # alike in all environments and checkouts, but for where they lie
+        env={"CCACHE_DIR": str(HOST.ccache()), "CCACHE_BASEDIR": str(BUILD / env_name)})
     programs = [p for p in sorted(out.iterdir())
                 if p.is_file() and os.access(p, os.X_OK) and p.suffix not in (".o", ".d")]
     programs += sorted(source.glob("*.sh"))

@@ -77,6 +77,7 @@ class Environment:
                                         # or of its own: disks.OWN); all
     race_share: int = 1                 # of the matrix of races, one row of so many
     patient: bool = False               # may be slowed down by other work
+    idle: bool = False                  # waits for most of its time: beside all others
     full: tuple = ()                    # (field, value): what differs in test-full
 
     def in_full(self):
@@ -313,6 +314,7 @@ ENVIRONMENTS = (
         full=(("race_share", 1),),
         arguments=("seccomp=on", "ncpus=2"),
         patient=True,
+        idle=True,
         compat=False,
         tolerated=(
             Tolerated(r"WARNING: suspicious RCU usage",

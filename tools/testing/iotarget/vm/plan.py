@@ -2,10 +2,11 @@
 """In which order environments are run, and which of them side by side.
 
 The fast ones come first, side by side: they find most mistakes in a minute or two. If one
-of them is red, the rest is not run. Then there are three lanes. In two of them run
-the environments that look closely at the time, and mostly wait; in the third, which gives
-way to them, those that are patient, with the building of their kernels. A lane that is
-through takes over some of the third.
+of them is red, the rest is not run. Then there are lanes. In two of them run the environments
+that look closely at the time; in the third, which gives way to them, those that are
+patient, with the building of their kernels. A lane that is through takes over some of the
+third. An environment that does next to nothing but wait is in nobody's way: it has a lane
+of its own from the start.
 """
 
 import collections
@@ -27,12 +28,13 @@ class Plan:
 
     def __init__(self, step, keep_going=False):
         self.step, self.keep_going = step, keep_going
-        self.order, self.fast, self.punctual, self.patient = [], [], [], []
+        self.order, self.fast, self.idle, self.punctual, self.patient = [], [], [], [], []
         self.rows = {}
 
-    def add(self, name, patient):
+    def add(self, name, patient, idle=False):
         self.order.append(name)
-        lane = self.fast if name in FAST else self.patient if patient else self.punctual
+        lane = self.fast if name in FAST else self.idle if idle else \
+            self.patient if patient else self.punctual
         lane.append(name)
 
     def run(self):
@@ -42,6 +44,8 @@ class Plan:
             waiting = collections.deque(self.patient)
             lanes = [threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
                                       daemon=True)]
+            lanes += [threading.Thread(target=self._lane, args=([name],), name=name, daemon=True)
+                      for name in self.idle]
             for number in range(max(1, min(LANES, len(punctual)))):
                 lanes.append(threading.Thread(target=self._punctual_lane,
                                               args=(punctual, waiting),
@@ -62,7 +66,7 @@ class Plan:
         red = [name for name in self.fast if any(row.red for row in self.rows[name])]
         if self.keep_going or not red:
             return True
-        for other in self.punctual + self.patient:
+        for other in self.idle + self.punctual + self.patient:
             row = Row(other)
             row.fail("not run", f"{' and '.join(red)} {'are' if red[1:] else 'is'} red "
                      "(see --keep-going)")

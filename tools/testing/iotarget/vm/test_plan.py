@@ -22,7 +22,7 @@ def run(step, names, keep_going=False):
     """The plan's rows; what it says is not shown."""
     plan = Plan(step, keep_going)
     for name in names:
-        plan.add(name, patient=name.startswith("patient"))
+        plan.add(name, patient=name.startswith("patient"), idle=name.startswith("idle"))
     with contextlib.redirect_stdout(io.StringIO()):
         return plan.run()
 
@@ -61,6 +61,18 @@ class Order(unittest.TestCase):
             meeting.wait()
             return row(name)
         self.assertFalse(any(r.red for r in run(step, ["punctual-1", "patient", "punctual-2"])))
+
+    def test_what_is_idle_waits_for_nobody(self):
+        meeting = threading.Barrier(5, timeout=10)
+        names = ["punctual-1", "patient", "punctual-2", "idle-1", "idle-2"]
+
+        def step(name):
+            meeting.wait()
+            return row(name)
+        self.assertFalse(any(r.red for r in run(step, names)))
+        self.assertIn("idle-1", [r.name for r in run(
+            lambda name: row(name, FAILED if name == "uml" else PASSED), [*names, "uml"])
+            if r.red])
 
     def test_the_first_lane_helps_when_it_is_through(self):
         meeting = threading.Barrier(2, timeout=10)

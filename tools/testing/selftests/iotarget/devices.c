@@ -510,6 +510,21 @@ bool device_stat(const char *path, unsigned long long stat[NR_STATS])
 	return i == NR_STATS;
 }
 
+/* A request is counted a moment after its answer. */
+bool device_stat_beyond(const char *path, unsigned int place,
+			unsigned long long before,
+			unsigned long long stat[NR_STATS])
+{
+	uint64_t until = now_ms() + LONG_MS;
+
+	while (device_stat(path, stat) && stat[place] <= before) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(10);
+	}
+	return stat[place] > before;
+}
+
 /* Can somebody else claim it?  What held it may be a moment on its way out. */
 bool device_becomes_free(const char *path)
 {

@@ -181,6 +181,9 @@ const char *device_in_use(const char *path);
 int64_t device_size(const char *path);
 long device_sysfs(const char *path, const char *attr);
 bool device_stat(const char *path, unsigned long long stat[NR_STATS]);
+bool device_stat_beyond(const char *path, unsigned int place,
+			unsigned long long before,
+			unsigned long long stat[NR_STATS]);
 bool device_becomes_free(const char *path);
 int device_fill(const char *path, uint64_t pos, uint64_t len, uint64_t seed);
 int64_t device_wrong(const char *path, uint64_t pos, uint64_t len,
