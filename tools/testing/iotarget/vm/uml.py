@@ -14,6 +14,8 @@ from .shell import BUILD, LOGS, TREE, Failure, cache, kill_group, locked, popen,
 from .stock import judge, verdict
 
 ALARM_SUITE = "iotarget_alarm"      # carries the planted faults, tests nothing by itself
+RESULT = re.compile(r"\s*(?:not )?ok \d+ ")
+ATTEMPTS = 3
 RUNNER_DONE = re.compile(r"^reboot: (?:System halted|Restarting system|Power down)")
 
 
@@ -30,7 +32,7 @@ class UmlRunner:
                 raise Failure(f"{config}: not there")
         out = cache(f"{self.env.name}-{source.name.rpartition('-')[2]}")
         say(f"  {self.env.name}: build the kernel (minutes when new, else seconds)")
-        with locked(out.name):
+        with locked(out.name), provision.one_build():
             self._into(source)
             seconds = run(f"build {self.env.name}", [
                 *(("chrt", "--idle", "0") if self.env.patient else ()),
@@ -53,8 +55,22 @@ class UmlRunner:
 
     # -- one boot ------------------------------------------------------------
 
-    def boot(self, name, arguments, on_line=lambda line: None):
-        """Run the kernel to its end; its log and what went wrong with the run."""
+    def boot(self, name, arguments, listener=lambda: lambda line: None):
+        """Run the kernel to its end; its log and what went wrong with the run.
+
+        listener    function() that returns what is called with each line of a boot
+
+        A kernel that has next to nothing to test may halt while another processor
+        of it still prints what came before the console, and the rest is never seen.
+        Such a boot, without a single result, is repeated."""
+        for attempt in range(ATTEMPTS):
+            boot = self._boot(name, arguments, listener())
+            if not boot.unheard:
+                break
+            say(f"  {self.env.name}: halted before it was heard, boot {attempt + 1}")
+        return boot
+
+    def _boot(self, name, arguments, on_line):
         argv = [str(self.binary), "mem=1G", "console=tty", "kunit_shutdown=halt",
                 "kunit.enable=1", f"iotarget.race_share={self.env.race_share}",
                 *self.env.arguments, *arguments]
@@ -80,12 +96,14 @@ class UmlRunner:
         finally:
             watchdog.cancel()
             kill_group(proc)
+        ended = any(RUNNER_DONE.match(line) for line in lines)
         if expired.is_set():
             problems.append(f"hung: killed after {self.env.timeout} s")
-        elif not any(RUNNER_DONE.match(line) for line in lines):
+        elif not ended:
             problems.append(f"the kernel died before the end (status {status})")
         found = alarms.scan(lines, [(t.pattern, t.then) for t in self.env.tolerated])
-        return Boot(lines, problems, found, str(path))
+        return Boot(problems, found, str(path), unheard=status == 0 and not ended and
+                    not any(RESULT.match(line) for line in lines))
 
     # -- tests ---------------------------------------------------------------
 
@@ -95,12 +113,18 @@ class UmlRunner:
             if test.name.startswith(ALARM_SUITE + ".") and test.outcome == SKIPPED:
                 return                      # it had nothing to do, as it should
             row.add(test)
+
+        def listener():
+            nonlocal collector
+            collector = Collector(on_result=on_result, kernel_log=True)
+            return on_line
+
         def on_line(line):
             if "KTAP version" in line:
                 row.begin()
             collector.feed(line)
-        collector = Collector(on_result=on_result, kernel_log=True)
-        boot = self.boot("tests", [f"kunit.filter_glob={pattern or self.env.suites}"], on_line)
+        collector = None
+        boot = self.boot("tests", [f"kunit.filter_glob={pattern or self.env.suites}"], listener)
         if pattern and not collector.results_seen and not boot.problems and not boot.alarms:
             return False
         collector.finish()
@@ -122,5 +146,5 @@ def planting(fault):
 
 
 class Boot:
-    def __init__(self, lines, problems, found, log):
-        self.lines, self.problems, self.alarms, self.log = lines, problems, found, log
+    def __init__(self, problems, found, log, unheard):
+        self.problems, self.alarms, self.log, self.unheard = problems, found, log, unheard
