@@ -125,11 +125,10 @@ static int put_policy(struct sk_buff *skb, struct iotarget *target)
 
 /* What is held, and what of the device may be lost. */
 static int put_away(struct sk_buff *skb, struct iotarget *target,
-		    const struct iotarget_info *info)
+		    const struct iotarget_info *info, bool away,
+		    unsigned int left_ms)
 {
-	unsigned int left_ms;
-
-	if (iotarget_away_left(target, &left_ms) &&
+	if (away &&
 	    (nla_put_flag(skb, IOTARGET_A_TARGET_AWAY) ||
 	     put_target_u64(skb, IOTARGET_A_TARGET_AWAY_MS, left_ms)))
 		return -EMSGSIZE;
@@ -157,7 +156,11 @@ static int put_target(struct sk_buff *skb, struct iotarget *target)
 {
 	const enum iotarget_word word = READ_ONCE(target->gate.word);
 	struct iotarget_info info;
+	unsigned int left_ms;
+	bool away;
 
+	/* In this order: one that is not away any more is told with what came for it. */
+	away = iotarget_away_left(target, &left_ms);
 	iotarget_get_info(target, &info);
 	if (put_target_u64(skb, IOTARGET_A_TARGET_ID, info.id) ||
 	    nla_put_string(skb, IOTARGET_A_TARGET_NAME, info.name) ||
@@ -174,7 +177,7 @@ static int put_target(struct sk_buff *skb, struct iotarget *target)
 			   info.limbo_bytes) ||
 	    put_target_u64(skb, IOTARGET_A_TARGET_CLOSING, info.closing) ||
 	    put_device_info(skb, &info) || put_owner(skb, target) ||
-	    put_away(skb, target, &info))
+	    put_away(skb, target, &info, away, left_ms))
 		return -EMSGSIZE;
 	return iotarget_stops_each(target, put_stop, skb);
 }
