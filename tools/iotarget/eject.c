@@ -29,12 +29,13 @@ struct place {
 	char		name[64];
 	char		dir[PATH_MAX];
 	const char	*file;
+	int		fd;		/* its file, open: of this device, and of no later one */
 };
 
 struct query {
 	struct client	*client;
 	struct place	*place;
-	bool		json;
+	bool		json, dry_run;
 	bool		agreed, refused, ended;
 	struct event	event;		/* the last of these */
 };
@@ -147,20 +148,26 @@ static int find_above(struct place *place)
 	return EXIT_REFUSED;
 }
 
+/* Before anybody is asked: what is in this place then may be another one. */
+static int open_removal(struct place *place)
+{
+	char path[PATH_MAX + 32];
+	int error;
+
+	snprintf(path, sizeof(path), "%s/%s", place->dir, place->file);
+	place->fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (place->fd >= 0)
+		return EXIT_DONE;
+	error = errno;
+	complain("%s: %s", path, strerror(error));
+	return error == EACCES || error == EPERM ? EXIT_NOT_ALLOWED :
+	       error == ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED;
+}
+
 /* 0 or an errno; returns when the device is gone, or can't be removed. */
 static int remove_device(const struct place *place)
 {
-	char path[PATH_MAX + 32];
-	int fd, error = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", place->dir, place->file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	if (write(fd, "1", 1) != 1)
-		error = errno ?: EIO;
-	close(fd);
-	return error;
+	return write(place->fd, "1", 1) == 1 ? 0 : errno ?: EIO;
 }
 
 /* -- what came of it -------------------------------------------------------- */
@@ -308,7 +315,7 @@ static void on_event(void *context, const struct event *event)
 
 static bool over(const struct query *q)
 {
-	return q->refused || q->ended;
+	return q->refused || q->ended || (q->dry_run && q->agreed);
 }
 
 static int ask(struct query *q, const struct options *o)
@@ -372,6 +379,14 @@ static int carry_out(struct query *q)
 	char why[PATH_MAX + 128];
 	int error;
 
+	/* What was agreed to may be over, if we were held up. */
+	do
+		error = client_wait(q->client, 0);
+	while (error > 0 && !over(q));
+	if (over(q))
+		return tell_ended(q);
+	if (error < 0 || q->client->overrun)
+		return give_up(q, EXIT_LOST, "what came of the agreement was lost");
 	error = remove_device(q->place);
 	if (error && there(q->place)) {
 		snprintf(why, sizeof(why), "%s/%s: %s", q->place->dir, q->place->file,
@@ -419,12 +434,14 @@ int verb_eject(const struct options *o)
 {
 	static struct place place;
 	struct client client = { };
-	struct query q = { .client = &client, .place = &place, .json = o->json };
+	struct query q = {
+		.client = &client, .place = &place, .json = o->json, .dry_run = o->dry_run,
+	};
 	int ret;
 
 	ret = find_disk(o->args[0], &place) ?: find_above(&place);
 	if (!ret && !o->dry_run)
-		ret = lock_memory();
+		ret = open_removal(&place) ?: lock_memory();
 	if (ret)
 		return ret;
 	catch_signals();
@@ -434,6 +451,8 @@ int verb_eject(const struct options *o)
 	client.on_event = on_event;
 	client.event_context = &q;
 	ret = eject(&q, o);
+	if (!o->dry_run)
+		close(place.fd);
 	client_close(&client);
 	return ret;
 }

@@ -27,7 +27,7 @@ void complain(const char *fmt, ...)
 }
 
 #define STOP_OPTIONS	"ateHr"
-#define POLICY_OPTIONS	"obFlLA"
+#define POLICY_OPTIONS	"obFlLwWA"
 #define MAX_HOLD_MS	86400000
 #define MAX_DEADLINE_MS	600000
 

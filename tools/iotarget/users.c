@@ -2,23 +2,30 @@
 /*
  * Who uses a disk or partition: mounts, swap, devices that stand on it, processes.
  * The kernel says which device is in use; by whom, /proc and /sys know.  No device
- * is opened for that.
+ * is opened for that.  But files are looked at, and their file system may not answer, just
+ * because of the device that is to go: so it is done by a child, for so long and no longer.
  *
  * Of a whole disk that includes its partitions.  What other mount name spaces have
  * mounted is not seen, nor what the kernel itself has open.
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tool.h"
 
 #define MAX_DEVICES	64
+#define SEARCH_MS	5000
+#define NODES		"/dev/"
 
 struct device {
 	dev_t		number;
@@ -27,20 +34,34 @@ struct device {
 
 struct search {
 	struct device	devices[MAX_DEVICES];
-	unsigned int	nr, found;
-	void		(*each)(void *context, const struct user *user);
-	void		*context;
+	unsigned int	nr;
+	int		out;
+};
+
+/* What the child has found. */
+struct found {
+	char		kind[16];
+	char		device[64];
+	char		name[PATH_MAX];
+	uint32_t	pid;
 };
 
 static void tell(struct search *s, const char *kind, const struct device *device,
 		 const char *name, uint32_t pid)
 {
-	const struct user user = {
-		.kind = kind, .device = device->name, .name = name, .pid = pid,
-	};
+	struct found found = { .pid = pid };
+	const char *from = (const char *)&found;
+	size_t done = 0;
+	ssize_t n;
 
-	s->found++;
-	s->each(s->context, &user);
+	snprintf(found.kind, sizeof(found.kind), "%s", kind);
+	snprintf(found.device, sizeof(found.device), "%s", device->name);
+	snprintf(found.name, sizeof(found.name), "%s", name);
+	for (; done < sizeof(found); done += n) {
+		n = write(s->out, from + done, sizeof(found) - done);
+		if (n <= 0)
+			_exit(1);
+	}
 }
 
 static const struct device *device_of(const struct search *s, dev_t number)
@@ -59,7 +80,8 @@ static const struct device *device_at(const struct search *s, const char *path)
 {
 	struct stat st;
 
-	return !stat(path, &st) && S_ISBLK(st.st_mode) ? device_of(s, st.st_rdev) : NULL;
+	return *path == '/' && !stat(path, &st) && S_ISBLK(st.st_mode) ?
+	       device_of(s, st.st_rdev) : NULL;
 }
 
 /* One line of a file, without its end. */
@@ -209,21 +231,40 @@ static void look_for_loops(struct search *s)
 		closedir(d);
 }
 
-static void look_at_process(struct search *s, const char *pid)
+/* What a process has open among the nodes of devices, or elsewhere. */
+static const struct device *opened_by(struct search *s, const char *pid, bool nodes)
 {
 	const struct device *device = NULL;
-	char path[PATH_MAX], name[64] = "?";
+	char path[PATH_MAX], to[PATH_MAX];
 	struct dirent *entry;
+	ssize_t len;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	d = opendir(path);
 	while (d && !device && (entry = readdir(d))) {
 		snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, entry->d_name);
-		device = device_at(s, path);
+		len = readlink(path, to, sizeof(to) - 1);
+		if (len <= 0 || *to != '/')
+			continue;
+		to[len] = 0;
+		if (!strncmp(to, NODES, strlen(NODES)) == nodes)
+			device = device_at(s, path);
 	}
 	if (d)
 		closedir(d);
+	return device;
+}
+
+static void look_at_process(struct search *s, const char *pid, bool nodes)
+{
+	const struct device *device;
+	char path[PATH_MAX], name[64] = "?";
+
+	/* Once is enough. */
+	if (!nodes && opened_by(s, pid, true))
+		return;
+	device = opened_by(s, pid, nodes);
 	if (!device)
 		return;
 	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
@@ -231,36 +272,90 @@ static void look_at_process(struct search *s, const char *pid)
 	tell(s, "process", device, name, strtoul(pid, NULL, 10));
 }
 
-static void look_for_processes(struct search *s)
+static void look_for_processes(struct search *s, bool nodes)
 {
 	struct dirent *entry;
 	DIR *d = opendir("/proc");
 
 	while (d && (entry = readdir(d))) {
 		if (isdigit(entry->d_name[0]))
-			look_at_process(s, entry->d_name);
+			look_at_process(s, entry->d_name, nodes);
 	}
 	if (d)
 		closedir(d);
+}
+
+/* First what always has an answer. */
+static void search(struct search *s, const char *dir)
+{
+	unsigned int i;
+
+	add_devices(s, dir);
+	for (i = 0; i < s->nr; i++)
+		look_for_holders(s, &s->devices[i]);
+	look_for_processes(s, true);
+	each_line(s, "/proc/self/mountinfo", look_at_mount);
+	each_line(s, "/proc/swaps", look_at_swap);
+	look_for_loops(s);
+	look_for_processes(s, false);
+}
+
+static unsigned int hear(int in, void (*each)(void *context, const struct user *user),
+			 void *context)
+{
+	const uint64_t end = now_ms() + SEARCH_MS;
+	struct pollfd input = { .fd = in, .events = POLLIN };
+	unsigned int nr = 0;
+	struct found found;
+	size_t got = 0;
+	ssize_t n;
+
+	while (now_ms() < end && !told_to_end()) {
+		if (poll(&input, 1, 100) <= 0)
+			continue;
+		n = read(in, (char *)&found + got, sizeof(found) - got);
+		if (n <= 0)
+			return nr;
+		got += n;
+		if (got < sizeof(found))
+			continue;
+		got = 0;
+		nr++;
+		each(context, &(struct user){
+			.kind = found.kind, .device = found.device, .name = found.name,
+			.pid = found.pid,
+		});
+	}
+	complain("who else uses it is not known: a file system does not answer");
+	return nr;
 }
 
 /* How many there were. */
 unsigned int find_users(uint32_t major, uint32_t minor,
 			void (*each)(void *context, const struct user *user), void *context)
 {
-	struct search s = { .each = each, .context = context };
 	char link[64], dir[PATH_MAX];
-	unsigned int i;
+	struct search s = { };
+	unsigned int nr;
+	int ends[2];
+	pid_t child;
 
 	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major, minor);
-	if (!realpath(link, dir))
+	if (!realpath(link, dir) || pipe2(ends, O_CLOEXEC))
 		return 0;
-	add_devices(&s, dir);
-	each_line(&s, "/proc/self/mountinfo", look_at_mount);
-	each_line(&s, "/proc/swaps", look_at_swap);
-	for (i = 0; i < s.nr; i++)
-		look_for_holders(&s, &s.devices[i]);
-	look_for_loops(&s);
-	look_for_processes(&s);
-	return s.found;
+	child = fork();
+	if (!child) {
+		close(ends[0]);
+		s.out = ends[1];
+		search(&s, dir);
+		_exit(0);
+	}
+	close(ends[1]);
+	nr = child < 0 ? 0 : hear(ends[0], each, context);
+	close(ends[0]);
+	if (child > 0) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, WNOHANG);
+	}
+	return nr;
 }

@@ -241,16 +241,17 @@ result "refusals name the option and the reason"
 
 try 1 policy tool-fast --hold-for 5
 says err "--hold-for: nothing is kept of the open device"
-try 0 policy tool-fast --hold-bytes 4096 --lossy
+try 0 policy tool-fast --hold-bytes 4096 --lossy --replay
 try 0 show tool-fast --json
-says out '"policy":{"hold":false,"lossy":true,"replay":false,"hold_ms":30000,"hold_bytes":4096}'
+says out '"policy":{"hold":false,"lossy":true,"replay":true,"hold_ms":30000,"hold_bytes":4096}'
 says out '"away":false,"held_bytes":0,"at_risk":0,"lost":0'
-try 0 policy tool-fast --hold-bytes 67108864 --no-lossy --fail --accept-loss
+try 0 policy tool-fast --hold-bytes 67108864 --no-lossy --no-replay --fail --accept-loss
 try 0 show tool-fast --json
 says out '"policy":{"hold":false,"lossy":false,"replay":false,"hold_ms":30000,"hold_bytes":67108864}'
 try 2 policy tool-fast
 try 2 policy tool-fast --hold-for 5 --fail
 try 2 policy tool-fast --lossy --no-lossy
+try 2 policy tool-fast --replay --no-replay
 try 2 policy tool-fast --hold-for 0
 try 2 policy tool-fast --hold-for 86401
 try 2 policy tool-fast --hold-bytes 0
