@@ -81,6 +81,9 @@ enum iotarget_outcome iotarget_block_outcome(struct iotarget_inst *inst,
 	case BLK_STS_NOTSUPP:
 	case BLK_STS_TARGET:
 	case BLK_STS_RESV_CONFLICT:
+	/* Answers of the block layer above the device: would wait, or can't be split. */
+	case BLK_STS_AGAIN:
+	case BLK_STS_INVAL:
 		return IOTARGET_DONE;
 	default:
 		/*
@@ -201,13 +204,16 @@ static int block_open(struct iotarget_inst *inst,
 	b->use.bdev = b->bdev;
 	b->use.file = b->file;
 	b->use.by_file = !b->own_file;
+	iotarget_hook(IOTARGET_HOOK_DEVICE_OPEN, inst);
 	ret = iotarget_lower_share(&b->use);
 	if (ret)
 		goto close_file;
 	iotarget_watch_arm(b->use.watch);
 	iotarget_lower_identify(b->bdev, &b->id);
 	b->use.id = &b->id;
-	if (how->only && identity_differs(&how->id, &b->id))
+	if (how->only && (identity_differs(&how->id, &b->id) ||
+			  (how->diskseq &&
+			   how->diskseq != b->bdev->bd_disk->diskseq)))
 		ret = -ESTALE;
 	else
 		ret = block_keep(inst, b);
@@ -574,17 +580,19 @@ static void block_submit(struct iotarget_inst *inst,
 	struct block *b = inst->backend;
 	struct walk w = { .iter = req->iter };
 
+	/* See block_check(); it went since. Before the flush is counted as sent. */
+	if (req->type == IOTARGET_REQ_FLUSH &&
+	    unlikely(!bdev_nr_bytes(b->bdev))) {
+		iotarget_request_done(req, nothing_there(inst),
+				      IOTARGET_NEVER_SENT, 0);
+		return;
+	}
 	if (unlikely(inst->keep) && !keep_sent(inst->keep, req)) {
 		iotarget_request_done(req, -EIO, IOTARGET_UNKNOWN, 0);
 		return;
 	}
 	if (req->type == IOTARGET_REQ_FLUSH) {
-		/* See block_check(); it was sent past the state, to what is gone. */
-		if (unlikely(!bdev_nr_bytes(b->bdev)))
-			iotarget_request_done(req, -ENODEV, IOTARGET_NEVER_SENT,
-					      0);
-		else
-			submit_own(b, req, NULL);
+		submit_own(b, req, NULL);
 		return;
 	}
 	if (!req->len || !walk_next(&w, 0)) {

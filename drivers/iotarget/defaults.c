@@ -98,13 +98,16 @@ int iotarget_query_remove_default(struct iotarget *target,
 				  const struct iotarget_query *query)
 {
 	struct iotarget_removal *r = &target->removal;
-	bool by_file;
+	bool by_file, stale;
 	u64 inst;
 
 	mutex_lock(&iotarget_lowers_lock);
 	by_file = r->by_file;
-	inst = r->inst;
+	inst = iotarget_removal_about(r);
+	stale = inst != r->inst;
 	mutex_unlock(&iotarget_lowers_lock);
+	if (stale)
+		return 0;		/* it is closed already */
 	/* It could not come back. */
 	if (by_file && !query->forced)
 		return -EBUSY;
@@ -119,16 +122,13 @@ EXPORT_SYMBOL_GPL(iotarget_query_remove_default);
  * they had been unmounted.  Who changes one writes where this target has written as
  * well, so that is looked at again.  What can't be read now is known as well as before.
  */
-static void look_again(struct iotarget *target, struct iotarget_inst *inst)
+static void look_at(struct iotarget *target, struct iotarget_keep *keep)
 {
 	const unsigned long until = jiffies + msecs_to_jiffies(LOOK_MS);
-	struct iotarget_keep *keep = inst->keep;
 	unsigned int edge;
 	size_t len;
 	void *buf;
 
-	if (!keep)
-		return;
 	len = keep->head << SECTOR_SHIFT;
 	buf = kvmalloc(len, GFP_NOIO | __GFP_NOWARN);
 	if (!buf)
@@ -136,11 +136,25 @@ static void look_again(struct iotarget *target, struct iotarget_inst *inst)
 	for (edge = 0; edge < 2; edge++) {
 		const u64 pos = edge ? keep->tail << SECTOR_SHIFT : 0;
 
-		if (!iotarget_read_past(target, buf, len, pos,
-					iotarget_ms_until(until) ?: 1))
-			iotarget_keep_renew(keep, edge, buf);
+		if (iotarget_read_past(target, buf, len, pos,
+				       iotarget_ms_until(until) ?: 1))
+			continue;
+		iotarget_hook(IOTARGET_HOOK_LOOKED, target);
+		iotarget_keep_renew(keep, edge, buf);
 	}
 	kvfree(buf);
+}
+
+/* What is known of a device goes when it is closed: not in between. */
+static void look_again(struct iotarget *target, u64 number)
+{
+	struct iotarget_inst *inst = iotarget_inst_hold(target);
+
+	if (!inst)
+		return;
+	if (inst->number == number && inst->keep)
+		look_at(target, inst->keep);
+	iotarget_inst_unhold(inst);
 }
 
 /* From here on nothing is sent to the device. */
@@ -157,7 +171,7 @@ static int agree_and_hold(struct iotarget *target, u64 number,
 		goto put_inst;
 	ret = settle(target, inst, deadline);
 	if (!ret)
-		look_again(target, inst);
+		look_again(target, number);
 	if (READ_ONCE(inst->detached))
 		ret = 0;
 	else if (ret)
@@ -191,13 +205,16 @@ int iotarget_query_remove_hold(struct iotarget *target,
 			       const struct iotarget_query *query)
 {
 	struct iotarget_removal *r = &target->removal;
-	bool can_hold;
+	bool can_hold, stale;
 	u64 inst;
 
 	mutex_lock(&iotarget_lowers_lock);
 	can_hold = target->policy.flags & IOTARGET_POLICY_HOLD && !r->by_file;
-	inst = r->inst;
+	inst = iotarget_removal_about(r);
+	stale = inst != r->inst;
 	mutex_unlock(&iotarget_lowers_lock);
+	if (stale)
+		return 0;		/* it is closed already */
 	if (!can_hold)
 		return -EBUSY;
 	if (query->dry_run)
@@ -226,7 +243,8 @@ bool iotarget_query_is_moot(struct iotarget *target)
 	bool moot;
 
 	mutex_lock(&iotarget_lowers_lock);
-	moot = list_empty(&r->node) || r->level != IOTARGET_REMOVAL_NONE;
+	moot = list_empty(&r->node) || r->level != IOTARGET_REMOVAL_NONE ||
+	       iotarget_removal_about(r) != r->inst;
 	mutex_unlock(&iotarget_lowers_lock);
 	return moot;
 }
@@ -242,42 +260,55 @@ EXPORT_SYMBOL_GPL(iotarget_query_is_moot);
  * KMDF: what the framework does where EvtIoTargetRemoveCanceled is missing.
  *
  * Context: process; sleeps.  For &iotarget_ops.remove_canceled.
- * Return: 0; -EINVAL for one that was opened by a file; as iotarget_open().
+ * Return: 0; -EINVAL for one that was opened by a file; -ESTALE: another device, or another
+ * medium, has its number now; -ECANCELED: somebody else has changed its state meanwhile;
+ * as iotarget_open().
  */
 int iotarget_remove_canceled_default(struct iotarget *target)
 {
 	struct iotarget_removal *r = &target->removal;
 	const unsigned long until = jiffies + msecs_to_jiffies(REOPEN_MS);
-	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT };
+	struct iotarget_open how = { .type = IOTARGET_OPEN_DEVT, .only = true };
+	struct iotarget_gate *gate = &target->gate;
+	struct iotarget_by by = { };
+	enum iotarget_word word;
 	bool by_file;
 	u64 inst;
 	int ret;
 
 	mutex_lock(&iotarget_lowers_lock);
-	inst = r->inst;
+	inst = iotarget_removal_about(r);
 	mutex_unlock(&iotarget_lowers_lock);
 	/* Refused to those who have not agreed by it. */
 	iotarget_gate_agreed(target, inst, false);
-	if (iotarget_get_state(target) != IOTARGET_CLOSED_FOR_QUERY_REMOVE)
-		return 0;
 	mutex_lock(&iotarget_lowers_lock);
+	spin_lock_irq(&gate->lock);
+	word = gate->word;
+	by.unchanged = gate->changes;
+	spin_unlock_irq(&gate->lock);
 	how.access = r->access;
 	how.share = r->share;
 	how.devt = r->devt;
+	how.id = r->id;
+	how.diskseq = r->diskseq;
 	by_file = r->by_file;
 	mutex_unlock(&iotarget_lowers_lock);
+	if (word != IOTARGET_W_CFQR)
+		return 0;
 	if (by_file)
 		return -EINVAL;
 	/* A disk that stands on another target may be a moment behind it. */
 	for (;;) {
 		ret = iotarget_open_backend(target, &iotarget_block_ops, &how,
-					    NULL, REOPEN_MS);
+					    &by, REOPEN_MS);
 		if (ret != -EBUSY || time_after(jiffies, until) ||
 		    iotarget_get_state(target) != IOTARGET_CLOSED)
 			break;
+		/* Whoever closes it for good meanwhile is heard: these two were ours. */
+		by.unchanged += 2;
 		msleep(REOPEN_POLL_MS);
 	}
-	if (ret)
+	if (ret && ret != -ECANCELED)
 		iotarget_warn(target, "not opened again: error %d\n", ret);
 	return ret;
 }

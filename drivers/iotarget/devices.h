@@ -136,7 +136,7 @@ void iotarget_removal_init(struct iotarget *target);
 void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 			   enum iotarget_removal_level level);
 int iotarget_removal_register(struct iotarget *target,
-			      struct iotarget_inst *inst, u64 lost);
+			      struct iotarget_inst *inst, u64 opens, u64 lost);
 void iotarget_removal_returned(struct iotarget *target,
 			       struct iotarget_inst *inst);
 void iotarget_removal_lapsed(const struct gendisk *disk);
@@ -145,6 +145,7 @@ void iotarget_removal_opened(struct iotarget *target,
 int iotarget_removal_left(struct iotarget *target, unsigned int runs,
 			  unsigned int timeout_ms);
 unsigned int iotarget_removal_forget(struct iotarget *target);
+u64 iotarget_removal_about(const struct iotarget_removal *r);
 int iotarget_removal_init_module(void);
 void iotarget_removal_exit_module(void);
 

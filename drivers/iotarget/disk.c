@@ -45,6 +45,9 @@
 /* How long the making of a disk waits for its partition table to be read. */
 #define SCAN_MS		1000
 
+/* Or for a start of its target, if somebody has stopped it as soon as it was open. */
+#define ENTER_MS	1000
+
 static struct workqueue_struct *disk_wq;
 
 /**
@@ -212,7 +215,7 @@ static void link_holder(struct iotarget_disk_priv *d,
 	if (d->share & IOTARGET_SHARE_WRITE)
 		return;
 	mutex_lock(&d->link);
-	if (d->unlinked)
+	if (d->unlinked || d->lower == lower)
 		goto out;
 	drop_link(d);
 	ret = bd_link_disk_holder(lower, d->disk.gd);
@@ -227,11 +230,15 @@ out:
 	mutex_unlock(&d->link);
 }
 
-static void unlink_holder(struct iotarget_disk_priv *d)
+/*
+ * While the device below is open: the link keeps it in memory, and not the module of
+ * its driver.
+ */
+static void unlink_holder(struct iotarget_disk_priv *d, bool for_good)
 {
 	mutex_lock(&d->link);
 	drop_link(d);
-	d->unlinked = true;
+	d->unlinked |= for_good;
 	mutex_unlock(&d->link);
 }
 
@@ -318,11 +325,6 @@ static int add_disk_over(struct iotarget_disk_priv *d,
 	iotarget_set_upper(d->disk.target, gd);
 	set_there(d, true);
 	d->made = true;
-	/* The device below may have gone before anybody could tell the disk. */
-	if (iotarget_get_state(d->disk.target) == IOTARGET_CLOSED)
-		blk_mark_disk_dead(gd);
-	if (p->flags & IOTARGET_DISK_PARTITIONS)
-		scan_partitions(d);
 	return 0;
 }
 
@@ -341,7 +343,7 @@ static void remove_work(struct work_struct *work)
 		blk_mark_disk_dead(d->disk.gd);
 	/* del_gendisk() would wait for it as well, for the open_mutex. */
 	cancel_work_sync(&d->scan_work);
-	unlink_holder(d);
+	unlink_holder(d, true);
 	del_gendisk(d->disk.gd);
 	set_there(d, false);
 	put_disk(d->disk.gd);
@@ -393,6 +395,17 @@ static void last_flush(struct iotarget_disk_priv *d, unsigned int timeout_ms)
 		iotarget_send(d->disk.target, &d->flush, &params);
 }
 
+/* The device below is open as before, unless it could not be opened again. */
+static void link_again(struct iotarget_disk_priv *d)
+{
+	struct block_device *lower = iotarget_get_bdev(d->disk.target);
+
+	if (!lower)
+		return;
+	link_holder(d, lower);
+	put_device(&lower->bd_device);
+}
+
 /* Not while anybody has the disk open. */
 static int query_and_close(struct iotarget_disk_priv *d,
 			   const struct iotarget_query *query)
@@ -408,9 +421,12 @@ static int query_and_close(struct iotarget_disk_priv *d,
 		last_flush(d, query->timeout_ms);
 	if (ret || query->dry_run)
 		return ret;
+	unlink_holder(d, false);
 	ret = iotarget_query_remove_default(d->disk.target, query);
-	if (ret)
+	if (ret) {
 		WRITE_ONCE(d->agreed, false);
+		link_again(d);
+	}
 	return ret;
 }
 
@@ -454,6 +470,7 @@ static void disk_remove_canceled(struct iotarget *target)
 	struct iotarget_disk_priv *d = target_to_disk(target);
 
 	iotarget_remove_canceled_default(target);
+	link_again(d);
 	WRITE_ONCE(d->agreed, false);
 	iotarget_disk_thaw(d);
 }
@@ -462,10 +479,13 @@ static void disk_remove_canceled(struct iotarget *target)
 static void disk_remove_complete(struct iotarget *target)
 {
 	struct iotarget_disk_priv *d = target_to_disk(target);
-	struct gendisk *gd = iotarget_disk_hold(d);
+	struct gendisk *gd;
 
+	unlink_holder(d, true);
 	iotarget_close(target, 0, NULL);
 	iotarget_disk_thaw_and_wait(d, THAW_MS);
+	/* Not before the close: a disk that comes to be meanwhile looks whether it is. */
+	gd = iotarget_disk_hold(d);
 	if (!gd)
 		return;
 	blk_mark_disk_dead(gd);
@@ -572,7 +592,7 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 {
 	unsigned int close_ms = CLOSE_MS;
 	struct iotarget_disk_priv *d;
-	struct block_device *lower;
+	struct iotarget_entry entry;
 	const char *bad;
 	int ret = 0;
 
@@ -595,15 +615,21 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 		close_ms = 0;
 		goto delete;
 	}
-	lower = iotarget_get_bdev(d->disk.target);
-	if (!lower) {		/* closed by somebody already */
-		ret = -ENXIO;
+	/* The device below stays open, and so does what it stands on itself. */
+	ret = iotarget_enter(d->disk.target, &entry, ENTER_MS);
+	if (ret) {		/* closed, or stopped, by somebody already */
+		ret = ret == -ESHUTDOWN ? -ENXIO : ret;
 		goto delete;
 	}
-	ret = add_disk_over(d, params, lower);
-	put_device(&lower->bd_device);
+	ret = add_disk_over(d, params, entry.bdev);
+	iotarget_leave(&entry);
 	if (ret)
 		goto delete;
+	/* The device below may have gone before anybody could tell the disk. */
+	if (iotarget_get_state(d->disk.target) == IOTARGET_CLOSED)
+		blk_mark_disk_dead(d->disk.gd);
+	if (params->flags & IOTARGET_DISK_PARTITIONS)
+		scan_partitions(d);
 	return &d->disk;
 
 delete:

@@ -168,8 +168,12 @@ static enum iotarget_enter judge(struct iotarget_gate *gate, unsigned int flags,
 		*error = -EAGAIN;
 		return IOTARGET_REFUSED;
 	}
-	/* Memory that waits for a device which may never be back has a limit. */
+	/*
+	 * Memory that waits for a device which may never be back has a limit.  As long as
+	 * it is asked whether it went, what comes is likely to be sent after all.
+	 */
 	if (gate->word == IOTARGET_W_AWAY && gate->lost &&
+	    gate->doubt != IOTARGET_IN_DOUBT &&
 	    gate->held_bytes + bytes >
 	    gate_to_target(gate)->policy.hold_bytes) {
 		*error = -ENOBUFS;

@@ -36,6 +36,8 @@ enum iotarget_hook_point {
 	/* No call of the matrix makes a verb. */
 	IOTARGET_HOOK_VERB_MAKE = IOTARGET_NR_HOOKS, /* nothing done yet */
 	IOTARGET_HOOK_VERB_TOLD,	/* its result is queued */
+	IOTARGET_HOOK_LOOKED,		/* an edge of a device is read again */
+	IOTARGET_HOOK_DEVICE_OPEN,	/* a block device is open, not entered yet */
 };
 
 #if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)

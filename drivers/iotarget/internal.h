@@ -214,7 +214,9 @@ struct platform_device;
  * @share: IOTARGET_SHARE_*                                                (I)
  * @by_file: it was opened by a file, and can't be opened again            (I)
  * @id: what it says of itself                                             (I)
+ * @diskseq: which medium it had in all that the system has had            (I)
  * @inst: the number of the instance                                       (I)
+ * @about: of the one that the callback is about that runs                 (I)
  * @level: the highest &enum iotarget_removal_level that it knows of       (I)
  * @opened: the open is through; until then nothing is told                (I)
  * @holding: the device is gone, and waited for                            (I)
@@ -245,7 +247,9 @@ struct iotarget_removal {
 	u32			share;
 	bool			by_file;
 	struct iotarget_identity id;
+	u64			diskseq;
 	u64			inst;
+	u64			about;
 	u8			level;
 	bool			opened;
 	bool			holding;
@@ -458,6 +462,7 @@ struct iotarget_inst {
  * @file: which file; the backend takes a reference of its own
  * @only: it has to say @id of itself
  * @id: that
+ * @diskseq: and its disk to be in that place of the sequence; 0: in any
  * @data: the backend's own
  */
 struct iotarget_open {
@@ -468,6 +473,7 @@ struct iotarget_open {
 	struct file		*file;
 	bool			only;
 	struct iotarget_identity id;
+	u64			diskseq;
 	void			*data;
 };
 

@@ -118,7 +118,9 @@ int iotarget_lower_share(struct iotarget_use *use)
 	use->watch = iotarget_watch_get(use->bdev->bd_disk);
 	mutex_lock(&iotarget_lowers_lock);
 	use->level = iotarget_watch_level(use->watch);
-	if (use->level > IOTARGET_REMOVAL_ORDERLY)
+	/* One that has left the class since it was opened is told of to nobody any more. */
+	if (use->level > IOTARGET_REMOVAL_ORDERLY ||
+	    (!use->watch && test_bit(GD_DEAD, &use->bdev->bd_disk->state)))
 		ret = -ENODEV;
 	else if (iotarget_watch_agreed(use->watch, use->bdev))
 		ret = -EBUSY;

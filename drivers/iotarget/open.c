@@ -73,7 +73,7 @@ int iotarget_open_attach(struct iotarget *target, struct iotarget_inst *inst,
 {
 	int ret;
 
-	ret = iotarget_removal_register(target, inst, lost);
+	ret = iotarget_removal_register(target, inst, opens, lost);
 	if (ret)
 		return ret;
 	ret = lost ? iotarget_gate_returned(target, inst, lost) :

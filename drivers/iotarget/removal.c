@@ -235,8 +235,8 @@ static int ask(struct iotarget *target, const struct iotarget_query *query)
 }
 
 /*
- * Those who hold for a device that goes unasked: if it stays, by a driver that came back,
- * nobody else tells them.
+ * Those who hold for a device that goes unasked, or have closed it: if it stays, by a
+ * driver that came back, nobody else tells them.
  */
 static void lapse(struct work_struct *work)
 {
@@ -245,8 +245,7 @@ static void lapse(struct work_struct *work)
 
 	mutex_lock(&iotarget_lowers_lock);
 	list_for_each_entry(r, &iotarget_told, node) {
-		if (r->level != IOTARGET_REMOVAL_ORDERLY ||
-		    !READ_ONCE(iotarget_removal_target(r)->gate.agreed))
+		if (r->level != IOTARGET_REMOVAL_ORDERLY)
 			continue;
 		/* Tells all of them, if it has stayed. */
 		iotarget_watch_level(r->watch);
@@ -272,9 +271,8 @@ static void do_notice(struct iotarget *target, struct iotarget_watch *watch)
 	iotarget_note_removal(target, IOTARGET_EVENT_KIND_REMOVE_QUERY, &query,
 			      0);
 	ask(target, &query);
-	if (READ_ONCE(target->gate.agreed))
-		queue_delayed_work(iotarget_fast_wq, &lapse_work,
-				   iotarget_jiffies(LAPSE_MS));
+	queue_delayed_work(iotarget_fast_wq, &lapse_work,
+			   iotarget_jiffies(LAPSE_MS));
 }
 
 static void do_lost(struct iotarget *target, u64 inst)
@@ -395,6 +393,23 @@ static void do_ask(struct iotarget *target, struct iotarget_ask *a)
 	mutex_unlock(&iotarget_lowers_lock);
 }
 
+/**
+ * iotarget_removal_about - which instance is the removal of that is answered to?
+ * @r: the target's
+ *
+ * While a callback runs the target may be closed and opened again, or get its device back:
+ * of that one nobody has asked.
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: the number of the one that the callback is about which is calling, or of the one
+ * that the target was last opened with.
+ */
+u64 iotarget_removal_about(const struct iotarget_removal *r)
+{
+	lockdep_assert_held(&iotarget_lowers_lock);
+	return r->runner == current ? r->about : r->inst;
+}
+
 /* Its watch is to be put when the lock is dropped. */
 static struct iotarget_watch *unlist(struct iotarget_removal *r)
 {
@@ -432,6 +447,7 @@ static bool begin(struct iotarget_removal *r, struct task *t)
 		goto out;
 	t->what = __ffs(r->todo);
 	t->inst = r->inst;
+	r->about = r->inst;
 	t->watch = iotarget_watch_ref(r->watch);
 	t->ask = t->what == IOTARGET_TODO_ASK ? r->ask :
 		 t->what == IOTARGET_TODO_CANCELED ? r->canceled : NULL;
@@ -517,6 +533,7 @@ void iotarget_removal_init(struct iotarget *target)
  * iotarget_removal_register - a target is being opened on a block device
  * @target: the target
  * @inst: the instance, with its device open
+ * @opens: which open it is of
  * @lost: the number of the one that it stands in for, or 0
  *
  * What an earlier opening had to be told is dropped.  From here on events are kept;
@@ -524,10 +541,10 @@ void iotarget_removal_init(struct iotarget *target)
  *
  * Context: process; sleeps.
  * Return: 0; -EBUSY if all have agreed to the removal of the device; -ECANCELED if
- * nobody waits for that one any more.
+ * nobody waits for this one, or for that one, any more.
  */
 int iotarget_removal_register(struct iotarget *target,
-			      struct iotarget_inst *inst, u64 lost)
+			      struct iotarget_inst *inst, u64 opens, u64 lost)
 {
 	struct iotarget_removal *r = &target->removal;
 	const struct iotarget_use *use = inst->use;
@@ -536,7 +553,9 @@ int iotarget_removal_register(struct iotarget *target,
 	if (!use)
 		return 0;
 	mutex_lock(&iotarget_lowers_lock);
-	if (lost && (!r->holding || r->inst != lost)) {
+	/* Abandoned: what is listed may be of a later one, or a later one comes here. */
+	if (lost ? !r->holding || r->inst != lost :
+		   READ_ONCE(target->gate.opens) != opens) {
 		mutex_unlock(&iotarget_lowers_lock);
 		return -ECANCELED;
 	}
@@ -554,6 +573,7 @@ int iotarget_removal_register(struct iotarget *target,
 	r->share = use->share;
 	r->by_file = use->by_file;
 	r->id = *use->id;
+	r->diskseq = r->disk->diskseq;
 	r->inst = inst->number;
 	r->level = IOTARGET_REMOVAL_NONE;
 	r->opened = false;

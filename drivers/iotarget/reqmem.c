@@ -74,8 +74,9 @@ EXPORT_SYMBOL_GPL(iotarget_request_alloc);
  */
 struct iotarget_request *iotarget_request_reserve(bool wait)
 {
-	struct iotarget_request *req = iotarget_request_alloc(GFP_NOIO |
-							      __GFP_NOWARN);
+	/* Without __GFP_NORETRY so little is tried for until there is some. */
+	struct iotarget_request *req =
+		iotarget_request_alloc(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 
 	if (!req)
 		req = mempool_alloc(&request_pool,

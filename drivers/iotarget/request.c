@@ -72,17 +72,23 @@ static void request_finish(struct iotarget_request *req)
 	if (forget)
 		iotarget_request_release(req);
 
+	/*
+	 * One that nobody waits for any more may be a part of what destroy() frees.
+	 * An instance is let go of a grace period after the last has left, and its
+	 * target after that; who was never sent lets go last.
+	 */
+	rcu_read_lock();
 	if (inst)
 		iotarget_gate_leave(inst, epoch, uflags);
-	else if (uflags & IOTARGET_UNIT_PINNED)
-		iotarget_gate_failed(target);
-
 	if (!forget && (sync || !complete)) {
 		/* Once it says done, the waiter may free it. */
 		atomic_set_release(&req->state, IOTARGET_RS_DONE);
 		smp_mb();	/* pairs with the waiter's prepare_to_wait */
 		wake_up_var(&req->state);
 	}
+	rcu_read_unlock();
+	if (!inst && uflags & IOTARGET_UNIT_PINNED)
+		iotarget_gate_failed(target);
 }
 
 static void drop_claims(struct iotarget_request *req, int n)

@@ -14,15 +14,17 @@
  * Context: process.  Locks: none; a bounce is freed by the last of its two
  * users, the caller and the device.
  */
+#include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/export.h>
-#include <linux/highmem.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "internal.h"
 
-/* The most that one piece of a timed transfer moves. */
-#define PIECE_PAGES	64
+/* The most that one piece of a timed transfer moves, and in how many parts. */
+#define PIECE_PARTS	64
+#define PIECE_BYTES	(PIECE_PARTS * PAGE_SIZE)
 
 /**
  * struct bounce - one piece of a timed transfer
@@ -34,8 +36,9 @@
  * @limbo: 1 once the caller gave up before the answer, 2 after it
  * @status: the request's, valid once @answered
  * @outcome: likewise
- * @nr_pages: entries of @pages in use
- * @pages: the memory
+ * @order: of each part: no block of the device is in two of them
+ * @nr_parts: entries of @parts in use
+ * @parts: the memory
  */
 struct bounce {
 	refcount_t		refs;
@@ -46,9 +49,24 @@ struct bounce {
 	atomic_t		limbo;
 	int			status;
 	enum iotarget_outcome	outcome;
-	unsigned int		nr_pages;
-	struct bio_vec		pages[PIECE_PAGES];
+	unsigned int		order;
+	unsigned int		nr_parts;
+	struct bio_vec		parts[PIECE_PARTS];
 };
+
+/* A device may have blocks that are larger than a page. */
+static unsigned int part_order(struct iotarget *target)
+{
+	struct iotarget_inst *inst = iotarget_inst_hold(target);
+	unsigned int order = 0;
+
+	if (!inst)
+		return 0;
+	if (inst->bdev)
+		order = get_order(bdev_logical_block_size(inst->bdev));
+	iotarget_inst_unhold(inst);
+	return order;
+}
 
 static void bounce_put(struct bounce *b)
 {
@@ -57,8 +75,8 @@ static void bounce_put(struct bounce *b)
 	if (!refcount_dec_and_test(&b->refs))
 		return;
 	iotarget_request_free(b->req);
-	for (i = 0; i < b->nr_pages; i++)
-		__free_page(b->pages[i].bv_page);
+	for (i = 0; i < b->nr_parts; i++)
+		__free_pages(b->parts[i].bv_page, b->order);
 	atomic_long_sub(b->held, &b->target->bounce_bytes);
 	kfree(b);
 }
@@ -83,7 +101,9 @@ static void bounce_complete(struct iotarget *target,
 static struct bounce *bounce_alloc(struct iotarget *target, size_t len)
 {
 	const gfp_t gfp = GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY;
-	const size_t held = PAGE_ALIGN(len);
+	const unsigned int order = part_order(target);
+	const size_t size = PAGE_SIZE << order;
+	const size_t held = round_up(len, size);
 	struct bounce *b;
 
 	if (atomic_long_add_return(held, &target->bounce_bytes) >
@@ -100,15 +120,16 @@ static struct bounce *bounce_alloc(struct iotarget *target, size_t len)
 	init_completion(&b->answered);
 	b->target = target;
 	b->held = held;
-	for (; len; b->nr_pages++) {
-		const unsigned int n = min_t(size_t, len, PAGE_SIZE);
-		struct page *page = alloc_page(gfp);
+	b->order = order;
+	for (; len; b->nr_parts++) {
+		const unsigned int n = min(len, size);
+		struct page *page = alloc_pages(gfp, order);
 
-		if (!page && b->nr_pages)
+		if (!page && b->nr_parts)
 			break;
 		if (!page)
 			goto nomem;
-		bvec_set_page(&b->pages[b->nr_pages], page, n, 0);
+		bvec_set_page(&b->parts[b->nr_parts], page, n, 0);
 		len -= n;
 	}
 	b->req = iotarget_request_reserve(false);
@@ -125,18 +146,20 @@ static void bounce_copy(struct bounce *b, void *data, size_t len, bool in)
 	size_t n;
 
 	for (i = 0; len; i++, data += n, len -= n) {
-		n = min_t(size_t, len, b->pages[i].bv_len);
+		void *part = page_address(b->parts[i].bv_page);
+
+		n = min_t(size_t, len, b->parts[i].bv_len);
 		if (in)
-			memcpy_to_bvec(&b->pages[i], data);
+			memcpy(part, data, n);
 		else
-			memcpy_from_page(data, b->pages[i].bv_page, 0, n);
+			memcpy(data, part, n);
 	}
 }
 
 static int bounce_format(struct bounce *b, enum iotarget_req_type type,
 			 size_t len, u64 pos)
 {
-	struct iotarget_buffer buf = iotarget_buf_bvec(b->pages, b->nr_pages,
+	struct iotarget_buffer buf = iotarget_buf_bvec(b->parts, b->nr_parts,
 						       len);
 
 	switch (type) {
@@ -195,7 +218,7 @@ static int bounce_piece(struct iotarget *target, enum iotarget_req_type type,
 			      PTR_ERR(b));
 		return PTR_ERR(b);
 	}
-	*len = min_t(size_t, *len, (size_t)b->nr_pages << PAGE_SHIFT);
+	*len = min(*len, b->nr_parts * (PAGE_SIZE << b->order));
 	ret = bounce_format(b, type, *len, pos);
 	if (ret)
 		goto out;
@@ -223,7 +246,7 @@ static int bounce_transfer(struct iotarget *target,
 {
 	struct iotarget_result res = { .outcome = IOTARGET_NEVER_SENT };
 	ktime_t deadline = ktime_add_ms(ktime_get(), timeout_ms);
-	size_t n;
+	size_t size, n;
 	int ret;
 
 	ret = !target || (!data && len) ? -EINVAL : 0;
@@ -240,10 +263,10 @@ static int bounce_transfer(struct iotarget *target,
 		goto out;
 	}
 
+	size = PAGE_SIZE << part_order(target);
 	do {
-		n = min3(len, (size_t)PIECE_PAGES << PAGE_SHIFT,
-			 max_t(size_t, PAGE_SIZE,
-			       round_down(target->limbo_max, PAGE_SIZE)));
+		n = min3(len, PIECE_BYTES,
+			 max(size, round_down(target->limbo_max, size)));
 		ret = bounce_piece(target, type, data, &n, pos, 0, deadline,
 				   &res);
 		if (ret)
@@ -297,7 +320,7 @@ int iotarget_read_past(struct iotarget *target, void *data, size_t len, u64 pos,
 	int ret;
 
 	for (; len; len -= n, data += n, pos += n) {
-		n = min(len, (size_t)PIECE_PAGES << PAGE_SHIFT);
+		n = min(len, PIECE_BYTES);
 		ret = bounce_piece(target, IOTARGET_REQ_READ, data, &n, pos,
 				   IOTARGET_SEND_IGNORE_STATE, deadline, &res);
 		if (ret)

@@ -15,7 +15,8 @@
 #include "devices.h"
 
 static atomic64_t target_ids;
-static const struct iotarget_ops no_ops;
+/* A target without an owner's code is kept by ours. */
+static const struct iotarget_ops no_ops = { .owner = THIS_MODULE };
 
 /**
  * iotarget_may_wait - may this caller wait for this target now?
@@ -253,6 +254,9 @@ static int leave(struct iotarget *target, enum iotarget_event event,
 	if (timeout_ms != IOTARGET_WAIT_FOREVER)
 		timeout_ms -= min_t(s64, timeout_ms,
 				    ktime_ms_delta(ktime_get(), began));
+	/* Somebody else's doing, and somebody else's wait. */
+	if (ret == -ESHUTDOWN)
+		return ret;
 	return iotarget_removal_left(target, runs, timeout_ms) ?: ret;
 }
 

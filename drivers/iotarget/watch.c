@@ -84,9 +84,11 @@ static bool device_gone(struct device *dev)
 	if (iotarget_watch_is_kind(dev, "pci", NULL)) {
 		struct pci_dev *pdev = to_pci_dev(dev);
 
+		/* One that is being reset does not answer for a while. */
 		return READ_ONCE(pdev->error_state) ==
 			pci_channel_io_perm_failure ||
 		       (pdev->current_state != PCI_D3cold &&
+			!pdev->block_cfg_access &&
 			!pci_device_is_present(pdev));
 	}
 #endif
@@ -340,7 +342,9 @@ enum iotarget_removal_level iotarget_watch_level(struct iotarget_watch *watch)
 		return IOTARGET_REMOVAL_NONE;
 	if (watch->level == IOTARGET_REMOVAL_ORDERLY &&
 	    time_after(jiffies, watch->deadline + msecs_to_jiffies(NOTICE_MS)) &&
-	    !unbinding(watch)) {
+	    !unbinding(watch) &&
+	    /* A disk without hardware goes without a driver's leave, and may take long. */
+	    (list_empty(&watch->node) || disk_live(watch->disk))) {
 		watch->level = IOTARGET_REMOVAL_NONE;
 		iotarget_removal_lapsed(watch->disk);
 	}
@@ -454,7 +458,8 @@ out:
  *
  * The driver of an orderly removal may still serve it, and on some buses this is
  * the only moment to know.  Of a medium that is taken out of a drive nothing else
- * is ever heard: the disk stays.
+ * is ever heard, as the disk stays, nor of a disk without hardware, which may be left
+ * there for as long as somebody wants to see that it is dead.
  *
  * Context: process; sleeps for as long as targets have to be ready for a removal.
  */
@@ -462,7 +467,8 @@ void iotarget_watch_dead(struct block_device *bdev, bool surprise)
 {
 	struct iotarget_watch *watch;
 
-	if (surprise && !test_bit(GD_DEAD, &bdev->bd_disk->state)) {
+	if (surprise && (!test_bit(GD_DEAD, &bdev->bd_disk->state) ||
+			 !disk_to_dev(bdev->bd_disk)->parent)) {
 		mutex_lock(&iotarget_lowers_lock);
 		iotarget_removal_tell(bdev->bd_disk, NULL,
 				      IOTARGET_REMOVAL_COMPLETE);

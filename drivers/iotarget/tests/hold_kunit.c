@@ -348,6 +348,70 @@ static void gone_while_its_owner_waits(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
 }
 
+static int closed_while_looking;
+
+static void close_while_looking(enum iotarget_hook_point point, void *target)
+{
+	if (point != IOTARGET_HOOK_LOOKED)
+		return;
+	iotarget_hook_handler = NULL;
+	closed_while_looking = iotarget_close(target, FAKE_SENT_MS, NULL);
+}
+
+/* What is known of a device goes with it, but not while it is being renewed. */
+static void closed_while_it_looks_again(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_consent *c;
+
+	closed_while_looking = 0;
+	iotarget_hook_handler = close_while_looking;
+	c = query_long();
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
+	KUNIT_EXPECT_EQ(test, closed_while_looking, -ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CLOSED));
+	KUNIT_EXPECT_TRUE(test, fake_until(!READ_ONCE(o->target->gate.nr_insts)));
+	iotarget_query_end(c, FAKE_LONG_MS);
+}
+
+/* -- what is at risk ---------------------------------------------------------- */
+
+/* A moment without a medium, between the gate and the device. */
+static void out_for_a_moment(enum iotarget_hook_point point, void *req)
+{
+	if (point == IOTARGET_HOOK_REQ_SUBMIT)
+		set_capacity(owners->fd[0].disk, 0);
+	else if (point == IOTARGET_HOOK_REQ_FINISH)
+		set_capacity(owners->fd[0].disk, FAKEDISK_SECTORS);
+}
+
+/* A flush that did not get to the device does not stand in the way of the next. */
+static void refused_flush_makes_nothing_safe(struct kunit *test)
+{
+	const struct iotarget_send_params sync = {
+		.flags = IOTARGET_SEND_SYNCHRONOUS | IOTARGET_SEND_TIMEOUT,
+		.timeout_ms = FAKE_LONG_MS,
+	};
+	struct owner *o = &owners->owner[0];
+	struct iotarget_request *req = &owners->io[0].req;
+	void *data = page_address(owners->page);
+	struct iotarget_info info;
+
+	KUNIT_EXPECT_EQ(test, iotarget_write(o->target, data, SZ_4K, 0,
+					     FAKE_LONG_MS, NULL), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_format_flush(o->target, req), 0);
+	iotarget_hook_handler = out_for_a_moment;
+	KUNIT_EXPECT_EQ(test, iotarget_send(o->target, req, &sync), -ENODEV);
+	iotarget_hook_handler = NULL;
+	KUNIT_EXPECT_EQ(test, iotarget_request_outcome(req),
+			IOTARGET_NEVER_SENT);
+	KUNIT_ASSERT_EQ(test, iotarget_get_info(o->target, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.at_risk, SZ_4K);
+	KUNIT_EXPECT_EQ(test, iotarget_flush(o->target, FAKE_LONG_MS, NULL), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_get_info(o->target, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.at_risk, 0);
+}
+
 /* -- one on the other ---------------------------------------------------------- */
 
 /* What stands on a target that waits has its disk still, and goes on. */
@@ -384,6 +448,8 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(forced_and_stays),
 	KUNIT_CASE(canceled_while_it_goes),
 	KUNIT_CASE(gone_while_its_owner_waits),
+	KUNIT_CASE(closed_while_it_looks_again),
+	KUNIT_CASE(refused_flush_makes_nothing_safe),
 	KUNIT_CASE(upper_goes_on),
 	{}
 };

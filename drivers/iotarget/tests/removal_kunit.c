@@ -7,6 +7,7 @@
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
+#include <linux/module.h>
 #include <linux/platform_device.h>
 
 #include "owner.h"
@@ -753,16 +754,159 @@ static void nothing_has_stayed_yet(struct kunit *test)
 	unbind(parent);
 	parent_lasts = false;
 	KUNIT_EXPECT_EQ(test, owners->call.ret, IOTARGET_REMOVAL_ORDERLY);
-	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
 	watch = iotarget_watch_get(owners->fd[0].disk);
 	KUNIT_EXPECT_NOT_NULL(test, watch);
-	mutex_lock(&iotarget_lowers_lock);
-	KUNIT_EXPECT_EQ(test, iotarget_watch_level(watch),
-			IOTARGET_REMOVAL_NONE);
-	mutex_unlock(&iotarget_lowers_lock);
+	/* Nobody has to look for that. */
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(watch->level) ==
+					   IOTARGET_REMOVAL_NONE));
 	iotarget_watch_put(watch);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED });
 	parent_end(parent, 1);
+}
+
+/* -- opens and deletes that are not the last --------------------------------- */
+
+/* An open that nobody waits for any more takes its time. */
+static void open_is_late(enum iotarget_hook_point point, void *target)
+{
+	struct owner *o = &owners->plain;
+
+	if (point != IOTARGET_HOOK_OPENED || target != o->target)
+		return;
+	iotarget_hook_handler = NULL;
+	complete(&o->entered);
+	wait_for_completion(&o->go);
+}
+
+/* What it comes back with is not what the target is told of. */
+static void late_open_leaves_the_later_one(struct kunit *test)
+{
+	const struct iotarget_open_params params = {
+		.type = IOTARGET_OPEN_DEVT,
+		.devt = disk_devt(owners->fd[0].disk),
+		.access = IOTARGET_ACCESS_READ,
+		.share = IOTARGET_SHARE_READ | IOTARGET_SHARE_WRITE,
+		.timeout_ms = FAKE_SENT_MS,
+	};
+	struct owner *o = &owners->plain;
+
+	iotarget_hook_handler = open_is_late;
+	KUNIT_ASSERT_EQ(test, iotarget_open(o->target, &params), -ETIMEDOUT);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[1]), 0);
+	complete(&o->go);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(o->target->gate.nr_insts) == 1));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+	fakedisk_unplug(&owners->fd[1]);
+	KUNIT_EXPECT_TRUE(test, fake_until(closed(o)));
+}
+
+/* It waits for the callback that runs, but has nothing to let go of. */
+static void deleted_twice_while_told(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	unsigned int refs;
+
+	o->hold = TOLD_COMPLETE;
+	tell(&owners->fd[0], IOTARGET_REMOVAL_COMPLETE);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	iotarget_get(o->target);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(o->target, FAKE_SENT_MS, NULL),
+			-ETIMEDOUT);
+	o->deleted = true;
+	KUNIT_EXPECT_TRUE(test, fake_until(!READ_ONCE(o->target->gate.nr_insts)));
+	refs = kref_read(&o->target->refs);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(o->target, FAKE_SENT_MS, NULL),
+			-ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, kref_read(&o->target->refs), refs);
+	if (kref_read(&o->target->refs) == refs)
+		iotarget_put(o->target);
+}
+
+/* What is answered late is of what was asked, and that is closed. */
+static void asked_about_an_earlier_opening(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+
+	o->hold = TOLD_QUERY;
+	fake_call_start(&owners->call, notice_long, &owners->fd[0]);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	KUNIT_EXPECT_EQ(test, iotarget_close(o->target, FAKE_SENT_MS, NULL),
+			-ETIMEDOUT);
+	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[1]), 0);
+	complete(&o->go);
+	KUNIT_EXPECT_NE(test, fake_call_wait(&owners->call), -EINPROGRESS);
+	KUNIT_EXPECT_TRUE(test, owners_idle());
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
+}
+
+static int query_and_end(void *unused)
+{
+	const struct iotarget_query_params params = {
+		.timeout_ms = FAKE_LONG_MS,
+	};
+	struct iotarget_refusal refusal;
+	struct iotarget_consent *c;
+
+	c = iotarget_query_remove(disk_to_dev(owners->fd[1].disk), &params,
+				  &refusal);
+	if (IS_ERR_OR_NULL(c))
+		return -EINVAL;
+	complete(&owners->plain.entered);
+	wait_for_completion(&owners->plain.go);
+	return iotarget_query_end(c, FAKE_LONG_MS);
+}
+
+/* Agreed to, and another medium is there when it is to be opened again. */
+static void another_medium_is_not_opened_again(struct kunit *test)
+{
+	struct owner *o = &owners->plain;
+
+	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[1]), 0);
+	fake_call_start(&owners->call, query_and_end, NULL);
+	KUNIT_ASSERT_TRUE(test, owner_entered(o));
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
+	owners->fd[1].disk->diskseq++;
+	complete(&o->go);
+	KUNIT_EXPECT_EQ(test, fake_call_wait(&owners->call), -ECANCELED);
+	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CLOSED));
+}
+
+/* It is there when it is opened, and has left when that is entered. */
+static void goes_while_it_is_opened(enum iotarget_hook_point point, void *inst)
+{
+	if (point != IOTARGET_HOOK_DEVICE_OPEN)
+		return;
+	iotarget_hook_handler = NULL;
+	fakedisk_unplug(&owners->fd[1]);
+}
+
+static void gone_before_anybody_could_tell(struct kunit *test)
+{
+	struct owner *o = &owners->plain;
+
+	iotarget_hook_handler = goes_while_it_is_opened;
+	KUNIT_EXPECT_EQ(test, owner_open(o, &owners->fd[1]), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, fake_until(closed(o)));
+}
+
+/* Nor does a target without an owner's code outlive ours. */
+static void nobodys_target_pins_us(struct kunit *test)
+{
+#ifdef MODULE
+	struct owner *o = &owners->plain;
+	struct module *owner = o->target->ops->owner;
+	int refs;
+
+	KUNIT_ASSERT_NOT_NULL(test, owner);
+	refs = module_refcount(owner);
+	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[1]), 0);
+	KUNIT_EXPECT_GT(test, module_refcount(owner), refs);
+	KUNIT_EXPECT_EQ(test, iotarget_close(o->target, FAKE_LONG_MS, NULL), 0);
+	KUNIT_EXPECT_TRUE(test, fake_until(module_refcount(owner) == refs));
+#else
+	kunit_skip(test, "what is built in is pinned anyway");
+#endif
 }
 
 static struct kunit_case removal_cases[] = {
@@ -800,6 +944,12 @@ static struct kunit_case removal_cases[] = {
 	KUNIT_CASE(unbinding_is_told_before),
 	KUNIT_CASE(all_disks_below_have_the_same_time),
 	KUNIT_CASE(nothing_has_stayed_yet),
+	KUNIT_CASE(late_open_leaves_the_later_one),
+	KUNIT_CASE(deleted_twice_while_told),
+	KUNIT_CASE(asked_about_an_earlier_opening),
+	KUNIT_CASE(another_medium_is_not_opened_again),
+	KUNIT_CASE(gone_before_anybody_could_tell),
+	KUNIT_CASE(nobodys_target_pins_us),
 	{}
 };
 

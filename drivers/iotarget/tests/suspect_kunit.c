@@ -203,14 +203,46 @@ static void then_it_is_believed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target), IOTARGET_STARTED);
 }
 
-/* What the device has answered is no cause for doubt. */
+/* What the device, or the block layer for it, has answered is no cause for doubt. */
 static void an_answer_is_an_answer(struct kunit *test)
 {
-	send_all(1, REQ_OP_READ);
-	fakedisk_answer(&s->fd[0], BLK_STS_MEDIUM);
-	KUNIT_EXPECT_EQ(test, s->upper[0].ended, 1);
-	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_DONE);
-	KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target), IOTARGET_STARTED);
+	static const blk_status_t answers[] = {
+		BLK_STS_MEDIUM, BLK_STS_AGAIN, BLK_STS_INVAL,
+	};
+	unsigned int i;
+
+	send_all(ARRAY_SIZE(answers), REQ_OP_READ);
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		fakedisk_answer(&s->fd[0], answers[i]);
+		KUNIT_EXPECT_EQ(test, s->upper[i].ended, 1);
+		KUNIT_EXPECT_EQ(test, s->upper[i].status, answers[i]);
+		KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_DONE);
+		KUNIT_EXPECT_EQ(test, iotarget_get_state(s->target),
+				IOTARGET_STARTED);
+	}
+	KUNIT_EXPECT_EQ(test, info().unknown, 0);
+}
+
+/* As long as nobody knows whether it is there, what comes is not too much. */
+static void no_budget_in_doubt(struct kunit *test)
+{
+	struct iotarget_policy policy = {
+		.flags = IOTARGET_POLICY_HOLD,
+		.hold_ms = HOLD_MS,
+		.hold_bytes = SZ_4K,
+	};
+
+	KUNIT_ASSERT_EQ(test, iotarget_set_policy(s->target, &policy), 0);
+	send_all(1, REQ_OP_WRITE);
+	fakedisk_answer(&s->fd[0], BLK_STS_IOERR);
+	forward(1, REQ_OP_WRITE);
+	forward(2, REQ_OP_WRITE);
+	KUNIT_EXPECT_EQ(test, info().pended, 3);
+	s->fd[0].hold = false;
+	decide_now();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[2].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[1].status, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, s->upper[2].status, BLK_STS_OK);
 }
 
 /* Nobody is asked about a stop that the owner made. */
@@ -463,6 +495,7 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(still_there),
 	KUNIT_CASE(then_it_is_believed),
 	KUNIT_CASE(an_answer_is_an_answer),
+	KUNIT_CASE(no_budget_in_doubt),
 	KUNIT_CASE(stopped_stays_stopped),
 	KUNIT_CASE(started_while_in_doubt),
 	KUNIT_CASE(reads_are_sent_again),

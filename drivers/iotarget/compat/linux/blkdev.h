@@ -28,6 +28,11 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
 #endif
 
+/* Nobody answers that there. */
+#ifndef BLK_STS_INVAL
+#define BLK_STS_INVAL	((__force blk_status_t)19)
+#endif
+
 /* Not stacked, so not claimed. */
 #ifndef BLK_FEAT_ATOMIC_WRITES
 #define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)

@@ -265,18 +265,6 @@ bool gate_holds_some(void)
 	return true;
 }
 
-bool gate_becomes(const char *state)
-{
-	const uint64_t until = now_ms() + LONG_MS;
-
-	while (!gate_is(GATE, state)) {
-		if (now_ms() > until)
-			return false;
-		sleep_ms(5);
-	}
-	return true;
-}
-
 /* To be asked only where it is, or where a freeze finds nothing to wait for. */
 bool fs_is_frozen(int dir)
 {

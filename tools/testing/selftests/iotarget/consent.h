@@ -50,7 +50,6 @@ int consent_file_is(int dir, char name);
 int consent_write_b(void *arg);
 int64_t consent_loss(bool may_be);
 bool gate_holds_some(void);
-bool gate_becomes(const char *state);
 bool fs_is_frozen(int dir);
 bool fs_becomes_thawed(int dir);
 int consent_end_all(struct consent *c);

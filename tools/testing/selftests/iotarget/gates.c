@@ -94,6 +94,18 @@ bool gate_is(const char *name, const char *state)
 	       !strcmp(text, state);
 }
 
+bool gate_becomes(const char *name, const char *state)
+{
+	const uint64_t until = now_ms() + LONG_MS;
+
+	while (!gate_is(name, state)) {
+		if (now_ms() > until)
+			return false;
+		sleep_ms(5);
+	}
+	return true;
+}
+
 bool gate_inflight(const char *name, uint64_t *held, uint64_t *sent)
 {
 	unsigned long long h, s;

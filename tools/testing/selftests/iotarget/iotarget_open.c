@@ -3,6 +3,8 @@
  * Making targets, opening and closing them: every way to name a device, every
  * way to get it wrong, what is known of the device meanwhile.
  */
+#include <linux/loop.h>
+
 #include "fixture.h"
 
 FIXTURE(target) {
@@ -337,6 +339,40 @@ TEST_F(target, read_only_loop)
 	EXPECT_EQ(-EACCES, target_open(self->fd, path, ACCESS_WRITE,
 				       SHARE_BOTH));
 	EXPECT_EQ(0, target_open(self->fd, path, ACCESS_READ, SHARE_BOTH));
+}
+
+/* No block may be in two pieces of memory that the device has to take one by one. */
+TEST_F(target, blocks_larger_than_a_page)
+{
+	const unsigned long bs = 4 * sysconf(_SC_PAGESIZE);
+	struct iotarget_test_transfer arg = {
+		.type = IOTARGET_TEST_WRITE, .pos = bs, .len = 40 * bs,
+		.timeout_ms = LONG_MS, .misalign = 5, .seed = SEED,
+	};
+	struct iotarget_test_info info;
+	char path[DEVICE_PATH];
+	int fd;
+
+	if (!got_device(path, loop_disk(4, false)))
+		SKIP(return, "%s", device_reason());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	if (ioctl(fd, LOOP_SET_BLOCK_SIZE, bs)) {
+		close(fd);
+		SKIP(return, "this kernel has no blocks larger than a page");
+	}
+	close(fd);
+	ASSERT_EQ(0, target_open(self->fd, path, ACCESS_BOTH, SHARE_BOTH));
+	ASSERT_EQ(0, target_info(self->fd, &info));
+	EXPECT_EQ(bs, info.logical_block_size);
+	EXPECT_EQ(0, target_transfer(self->fd, &arg));
+	EXPECT_EQ(40 * bs, arg.bytes);
+	EXPECT_EQ(0, device_wrong(path, bs, 40 * bs, SEED));
+	arg.type = IOTARGET_TEST_READ;
+	EXPECT_EQ(0, target_transfer(self->fd, &arg));
+	EXPECT_EQ(0, arg.wrong);
+	EXPECT_EQ(0, arg.overrun);
+	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 }
 
 TEST_F(target, f11_f12_known_while_open_only)
