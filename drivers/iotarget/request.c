@@ -43,6 +43,7 @@ static void request_finish(struct iotarget_request *req)
 	struct iotarget *target = req->target;
 	struct iotarget_inst *inst = req->unit.inst;
 	iotarget_complete_fn *complete = req->complete;
+	const bool tell = !forget && (sync || !complete);
 	const unsigned int epoch = req->unit.epoch;
 	unsigned int uflags = req->unit.flags;
 
@@ -73,21 +74,22 @@ static void request_finish(struct iotarget_request *req)
 		iotarget_request_release(req);
 
 	/*
-	 * One that nobody waits for any more may be a part of what destroy() frees.
-	 * An instance is let go of a grace period after the last has left, and its
-	 * target after that; who was never sent lets go last.
+	 * One that nobody waits for any more may be a part of what destroy() frees:
+	 * as long as there is the instance, or the pin, there is its target.
 	 */
-	rcu_read_lock();
+	if (inst && tell)
+		kref_get(&inst->kref);
 	if (inst)
 		iotarget_gate_leave(inst, epoch, uflags);
-	if (!forget && (sync || !complete)) {
+	if (tell) {
 		/* Once it says done, the waiter may free it. */
 		atomic_set_release(&req->state, IOTARGET_RS_DONE);
 		smp_mb();	/* pairs with the waiter's prepare_to_wait */
 		wake_up_var(&req->state);
 	}
-	rcu_read_unlock();
-	if (!inst && uflags & IOTARGET_UNIT_PINNED)
+	if (inst && tell)
+		iotarget_inst_put(inst);
+	else if (!inst && uflags & IOTARGET_UNIT_PINNED)
 		iotarget_gate_failed(target);
 }
 
