@@ -36,6 +36,7 @@
 
 #define OWN_MS		50	/* of the asker's time, for the answer to come in time */
 #define GRACE_MS	500	/* for answers that come a little late */
+#define ANSWER_MS	20	/* for whoever waits for what came of it */
 
 static LIST_HEAD(queries);
 static DECLARE_WAIT_QUEUE_HEAD(waitq);
@@ -320,12 +321,13 @@ static int collect_answers(struct iotarget_consent *c, unsigned int depth)
 {
 	const struct iotarget_ask *refused, *silent;
 
+	/* In this order: who refuses in between is one of the two. */
+	silent = first_in(c, depth, IOTARGET_ASK_ASKED);
 	refused = first_in(c, depth, IOTARGET_ASK_REFUSED);
 	if (refused) {
 		refuse_for(c, refused, refused->answer);
 		return -EBUSY;
 	}
-	silent = first_in(c, depth, IOTARGET_ASK_ASKED);
 	if (!silent)
 		return 0;
 	if (READ_ONCE(c->unwanted))
@@ -721,10 +723,10 @@ static int wait_phase(struct iotarget_consent *c, enum phase phase,
 	return iotarget_wait_result(left);
 }
 
-/* An answer; after a refusal also until all is as it was, if there is time for that. */
+/* The worker has the same deadline, and says who has not answered by then. */
 static int wait_answer(struct iotarget_consent *c)
 {
-	int ret = wait_phase(c, PHASE_AGREED, c->timeout_ms);
+	int ret = wait_phase(c, PHASE_AGREED, c->timeout_ms + ANSWER_MS);
 
 	if (phase_of(c) >= PHASE_REFUSED)
 		return c->answer;
