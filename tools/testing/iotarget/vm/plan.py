@@ -10,6 +10,7 @@ of its own from the start.
 """
 
 import collections
+import contextlib
 import os
 import threading
 
@@ -44,8 +45,8 @@ class Plan:
             waiting = collections.deque(self.patient)
             lanes = [threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
                                       daemon=True)]
-            lanes += [threading.Thread(target=self._lane, args=([name],), name=name, daemon=True)
-                      for name in self.idle]
+            lanes += [threading.Thread(target=self._idle_lane, args=(name,), name=name,
+                                       daemon=True) for name in self.idle]
             for number in range(max(1, min(LANES, len(punctual)))):
                 lanes.append(threading.Thread(target=self._punctual_lane,
                                               args=(punctual, waiting),
@@ -94,6 +95,12 @@ class Plan:
     def _punctual_lane(self, punctual, waiting):
         self._take(punctual)
         self._take(waiting)
+
+    def _idle_lane(self, name):
+        # what it wakes up for is little, and often to be done in time
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -GIVE_WAY)
+        self._lane([name])
 
     def _patient_lane(self, waiting):
         # niceness is a thread's own, and what it starts inherits it

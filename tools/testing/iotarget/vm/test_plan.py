@@ -96,8 +96,9 @@ class Order(unittest.TestCase):
             else:
                 begun.wait(10)          # or this lane would take the other one's
             return row(name)
-        run(step, ["punctual", "patient"])
+        run(step, ["punctual", "patient", "idle"])
         self.assertEqual(nice["patient"], max(nice["punctual"], GIVE_WAY))
+        self.assertIn(nice["idle"], (-GIVE_WAY, nice["punctual"]))
 
     def test_an_exception_is_a_red_row(self):
         def step(name):
