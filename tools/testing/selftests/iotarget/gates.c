@@ -94,9 +94,9 @@ bool gate_is(const char *name, const char *state)
 	       !strcmp(text, state);
 }
 
-bool gate_becomes(const char *name, const char *state)
+bool gate_becomes(const char *name, const char *state, unsigned int ms)
 {
-	const uint64_t until = now_ms() + LONG_MS;
+	const uint64_t until = now_ms() + ms;
 
 	while (!gate_is(name, state)) {
 		if (now_ms() > until)

@@ -24,7 +24,7 @@ int gate_set(const char *name, const char *attr, const char *value);
 int gate_get(const char *name, const char *attr, char *value, size_t size);
 long gate_number(const char *name, const char *attr);
 bool gate_is(const char *name, const char *state);
-bool gate_becomes(const char *name, const char *state);
+bool gate_becomes(const char *name, const char *state, unsigned int ms);
 bool gate_inflight(const char *name, uint64_t *held, uint64_t *sent);
 bool gate_loss(const char *name, struct gate_loss *loss);
 bool gate_is_away(const char *name, bool away, unsigned int ms);

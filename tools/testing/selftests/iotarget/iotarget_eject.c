@@ -525,20 +525,24 @@ TEST_F_TIMEOUT(eject, refused_while_another_asks, 60)
 	says(_metadata, run.err, "somebody else is ejecting");
 }
 
-/*
- * The tool is stopped while a target thinks about it; so the agreement finds nobody who
- * would remove the device.
- */
+/* The tool is stopped while a target thinks about it: the agreement finds nobody who hears. */
+static void run_until_agreed(struct __test_metadata *_metadata, struct _test_data_eject *self,
+			     struct run *run, struct nl_event *event, const char *const *args)
+{
+	ASSERT_EQ(0, removal_set(self->owner, TOLD_ALL, 0, 1500));
+	ASSERT_EQ(0, run_start(run, 0, args));
+	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_REMOVE_QUERY, 0, event, EVENT_MS));
+	ASSERT_EQ(0, kill(run->pid, SIGSTOP));
+	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_QUERY_AGREED, 0, event, EVENT_MS));
+}
+
+/* Nobody is left who would remove the device. */
 TEST_F_TIMEOUT(eject, killed_in_between, 60)
 {
 	struct nl_event event;
 	struct run run;
 
-	ASSERT_EQ(0, removal_set(self->owner, TOLD_ALL, 0, 1500));
-	ASSERT_EQ(0, run_start(&run, 0, ARGS("eject", self->disk.path)));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_REMOVE_QUERY, 0, &event, EVENT_MS));
-	ASSERT_EQ(0, kill(run.pid, SIGSTOP));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_QUERY_AGREED, 0, &event, EVENT_MS));
+	run_until_agreed(_metadata, self, &run, &event, ARGS("eject", self->disk.path));
 	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->plain));
 	EXPECT_EQ(CLOSED_FOR_QUERY_REMOVE, target_state(self->owner));
 	ASSERT_EQ(0, kill(run.pid, SIGKILL));
@@ -558,11 +562,7 @@ TEST_F_TIMEOUT(eject, agreed_and_canceled_while_it_is_held_up, 60)
 	struct nl_msg msg;
 	struct run run;
 
-	ASSERT_EQ(0, removal_set(self->owner, TOLD_ALL, 0, 1500));
-	ASSERT_EQ(0, run_start(&run, 0, ARGS("eject", self->disk.path)));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_REMOVE_QUERY, 0, &event, EVENT_MS));
-	ASSERT_EQ(0, kill(run.pid, SIGSTOP));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_QUERY_AGREED, 0, &event, EVENT_MS));
+	run_until_agreed(_metadata, self, &run, &event, ARGS("eject", self->disk.path));
 	nl_msg_init(&self->ask, &msg, IOTARGET_CMD_QUERY_CANCEL, 0);
 	nl_put_u64(&msg, IOTARGET_A_VERB_COOKIE, event.cookie);
 	ASSERT_EQ(0, nl_ask(&self->ask, &msg, NULL, NULL));
@@ -581,11 +581,8 @@ TEST_F_TIMEOUT(eject, dry_run_interrupted_after_its_answer, 60)
 	uint64_t began;
 	struct run run;
 
-	ASSERT_EQ(0, removal_set(self->owner, TOLD_ALL, 0, 1500));
-	ASSERT_EQ(0, run_start(&run, 0, ARGS("eject", "--dry-run", self->disk.path)));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_REMOVE_QUERY, 0, &event, EVENT_MS));
-	ASSERT_EQ(0, kill(run.pid, SIGSTOP));
-	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_QUERY_AGREED, 0, &event, EVENT_MS));
+	run_until_agreed(_metadata, self, &run, &event,
+			 ARGS("eject", "--dry-run", self->disk.path));
 	began = now_ms();
 	ASSERT_EQ(0, kill(run.pid, SIGINT));
 	ASSERT_EQ(0, kill(run.pid, SIGCONT));

@@ -290,15 +290,6 @@ static bool gate_stays(const char *state, unsigned int ms)
 	return true;
 }
 
-static bool gate_in_time(const char *state, unsigned int ms)
-{
-	uint64_t until = now_ms() + ms;
-
-	while (!gate_is(GATE, state) && now_ms() < until)
-		sleep_ms(20);
-	return gate_is(GATE, state);
-}
-
 static int netlink_open(struct nl *nl)
 {
 	int ret = nl_open(nl);
@@ -313,12 +304,12 @@ TEST_F(gate, a_stop_expires_under_a_purge)
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
 	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_PURGE, 4000));
 	EXPECT_TRUE(gate_stays("purged", 1800));
-	EXPECT_TRUE(gate_in_time("started", 10000));
+	EXPECT_TRUE(gate_becomes(GATE, "started", 10000));
 	/* And one that lasts longer than the purge is there again. */
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 6"));
 	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_PURGE, 1000));
-	EXPECT_TRUE(gate_in_time("stopped", 4500));
-	EXPECT_TRUE(gate_in_time("started", 10000));
+	EXPECT_TRUE(gate_becomes(GATE, "stopped", 4500));
+	EXPECT_TRUE(gate_becomes(GATE, "started", 10000));
 }
 
 TEST_F(gate, a_stop_does_not_end_another_ones)
@@ -345,7 +336,7 @@ TEST_F(gate, a_stop_does_not_end_another_ones)
 	EXPECT_STREQ("written to its state", target.stops[1].reason);
 	EXPECT_TRUE(target.stops[1].expires);
 	EXPECT_TRUE(gate_stays("stopped", 1800));
-	EXPECT_TRUE(gate_in_time("started", 10000));
+	EXPECT_TRUE(gate_becomes(GATE, "started", 10000));
 }
 
 /* "forever" is the last word until there is another one. */
@@ -355,7 +346,7 @@ TEST_F(gate, a_stop_takes_the_place_of_a_stop)
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
 	EXPECT_TRUE(gate_stays("stopped", 1500));
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
-	EXPECT_TRUE(gate_in_time("started", 10000));
+	EXPECT_TRUE(gate_becomes(GATE, "started", 10000));
 	/* Taken away and made again, it does not remember. */
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
 	ASSERT_EQ(0, gate_off(GATE));

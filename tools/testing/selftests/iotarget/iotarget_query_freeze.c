@@ -253,7 +253,7 @@ TEST_F_TIMEOUT(brief, yanked_while_the_file_system_is_being_frozen, 60)
 	struct job leaving;
 
 	yanked(_metadata, &self->c, &leaving);
-	EXPECT_TRUE(gate_becomes(GATE, "closed"));
+	EXPECT_TRUE(gate_becomes(GATE, "closed", LONG_MS));
 	EXPECT_TRUE(over_within(&leaving, LONG_MS));
 	EXPECT_EQ(0, meanwhile_end(&leaving.m));
 }
@@ -295,7 +295,7 @@ TEST_F_TIMEOUT(brief, time_is_over_while_it_is_frozen, 60)
 			       consent_write_b, &self->c));
 	ASSERT_EQ(0, consent_remove_disk(&self->c));
 	ASSERT_EQ(0, consent_wait_gone(&self->c));
-	EXPECT_TRUE(gate_becomes(GATE, "closed"));
+	EXPECT_TRUE(gate_becomes(GATE, "closed", LONG_MS));
 	EXPECT_TRUE(over_within(&writer, LONG_MS));
 	EXPECT_NE(0, meanwhile_end(&writer.m));
 	EXPECT_EQ(0, consent_unmount(&self->c));

@@ -247,7 +247,7 @@ TEST_F_TIMEOUT(raw, freeze_of_nothing, 90)
 	ASSERT_EQ(0, write_raw(fd));
 	ASSERT_EQ(0, consent_agree(&self->c, 0));
 	ASSERT_EQ(0, consent_cancel(&self->c));
-	EXPECT_TRUE(gate_becomes(GATE, "started"));
+	EXPECT_TRUE(gate_becomes(GATE, "started", LONG_MS));
 	EXPECT_EQ(0, write_raw(fd));
 	close(fd);
 	ASSERT_EQ(0, consent_agree(&self->c, 0));

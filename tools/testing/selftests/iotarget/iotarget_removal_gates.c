@@ -177,7 +177,7 @@ TEST_F_TIMEOUT(fs, waits_at_the_gate, 60)
 	EXPECT_EQ(0, meanwhile_end(&going.m));
 	/* An unmount has nothing to complain of, the others may. */
 	EXPECT_GE(0, meanwhile_end(&job.m));
-	EXPECT_TRUE(gate_becomes(GATE, "closed"));
+	EXPECT_TRUE(gate_becomes(GATE, "closed", LONG_MS));
 	EXPECT_EQ(0, gate_remove(GATE));
 }
 
@@ -187,7 +187,7 @@ TEST_F_TIMEOUT(fs, has_been_done, 60)
 	ASSERT_EQ(0, variant->act(&self->m));
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop forever"));
 	ASSERT_EQ(0, vanish_now(&self->m.v, HELD_UP_MS));
-	EXPECT_TRUE(gate_becomes(GATE, "closed"));
+	EXPECT_TRUE(gate_becomes(GATE, "closed", LONG_MS));
 	EXPECT_EQ(0, gate_remove(GATE));
 }
 
@@ -296,7 +296,7 @@ TEST_F_TIMEOUT(gate, goes_before_its_disk, 60)
 TEST_F_TIMEOUT(gate, goes_after_its_disk, 60)
 {
 	EXPECT_EQ(0, vanish_now(&self->v, HELD_UP_MS));
-	EXPECT_TRUE(gate_becomes(GATE, "closed"));
+	EXPECT_TRUE(gate_becomes(GATE, "closed", LONG_MS));
 	EXPECT_EQ(0, gate_remove(GATE));
 }
 
