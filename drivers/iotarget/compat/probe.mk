@@ -52,9 +52,10 @@ ccflags-$(call iotarget-has,blkdev.h,define blk_alloc_disk.lim) += \
 
 # What of iotarget.ko has to be another file.  Holders are told of what becomes of
 # their device, and each opening of a partition opens the disk, since the same kernel.
-iotarget-parts := \
-	$(if $(call iotarget-has,blkdev.h,struct blk_holder_ops.\{),\
-	     holder.o openers.o,compat/openers.o)
+iotarget-has-holder-ops := $(call iotarget-has,blkdev.h,struct blk_holder_ops.\{)
+ccflags-$(iotarget-has-holder-ops) += -DIOTARGET_HAS_HOLDER_OPS
+iotarget-parts := $(if $(iotarget-has-holder-ops),\
+	holder.o openers.o,compat/openers.o compat/dead.o)
 
 # What of iotarget_disk.ko has to be another file.
 iotarget-disk-parts := \

@@ -38,6 +38,12 @@ static inline u8 bdev_partno(const struct block_device *bdev)
 #define BLK_FEAT_ATOMIC_WRITES	((__force blk_features_t)0)
 #endif
 
+#ifndef IOTARGET_HAS_HOLDER_OPS
+/* Nobody is told there that a disk is dead, see dead.c. */
+void iotarget_compat_mark_disk_dead(struct gendisk *disk);
+#define blk_mark_disk_dead	iotarget_compat_mark_disk_dead
+#endif
+
 #ifndef IOTARGET_HAS_ALLOC_DISK_LIMITS
 #include <linux/bug.h>
 #include <linux/err.h>
