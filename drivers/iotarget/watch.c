@@ -83,11 +83,12 @@ static bool device_gone(struct device *dev)
 #if IS_ENABLED(CONFIG_PCI)
 	if (iotarget_watch_is_kind(dev, "pci", NULL)) {
 		struct pci_dev *pdev = to_pci_dev(dev);
+		const pci_channel_state_t state = READ_ONCE(pdev->error_state);
 
-		/* One that is being reset does not answer for a while. */
-		return READ_ONCE(pdev->error_state) ==
-			pci_channel_io_perm_failure ||
-		       (pdev->current_state != PCI_D3cold &&
+		/* One that is being reset, or recovered, does not answer for a while. */
+		return state == pci_channel_io_perm_failure ||
+		       (state != pci_channel_io_frozen &&
+			pdev->current_state != PCI_D3cold &&
 			!pdev->block_cfg_access &&
 			!pci_device_is_present(pdev));
 	}
