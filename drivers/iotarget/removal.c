@@ -219,6 +219,18 @@ void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 
 /* -- what is done --------------------------------------------------------- */
 
+/* Of a device that it has now nobody has asked. */
+static bool is_another(struct iotarget *target)
+{
+	struct iotarget_removal *r = &target->removal;
+	bool another;
+
+	mutex_lock(&iotarget_lowers_lock);
+	another = iotarget_removal_about(r) != r->inst;
+	mutex_unlock(&iotarget_lowers_lock);
+	return another;
+}
+
 static int ask(struct iotarget *target, const struct iotarget_query *query)
 {
 	int ret;
@@ -228,7 +240,9 @@ static int ask(struct iotarget *target, const struct iotarget_query *query)
 	ret = target->ops->query_remove(target, query);
 	/* A yes is closed, or holds what comes by iotarget_query_remove_hold(). */
 	if (!ret && !query->dry_run && !iotarget_is_ready(target)) {
-		iotarget_warn(target, "agreed to a removal and kept the device open\n");
+		iotarget_warn(target, "%s\n", is_another(target) ?
+			      "was opened again while it agreed to a removal" :
+			      "agreed to a removal and kept the device open");
 		return -EBUSY;
 	}
 	return ret;
