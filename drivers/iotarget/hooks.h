@@ -33,11 +33,12 @@ enum iotarget_hook_point {
 	IOTARGET_HOOK_FINISH,		/* instance quiet, device not released */
 	IOTARGET_NR_HOOKS,		/* of those in the matrix of races */
 
-	/* No call of the matrix makes a verb. */
+	/* No call of the matrix makes a verb, or has to pass the others. */
 	IOTARGET_HOOK_VERB_MAKE = IOTARGET_NR_HOOKS, /* nothing done yet */
 	IOTARGET_HOOK_VERB_TOLD,	/* its result is queued */
 	IOTARGET_HOOK_LOOKED,		/* an edge of a device is read again */
 	IOTARGET_HOOK_DEVICE_OPEN,	/* a block device is open, not entered yet */
+	IOTARGET_HOOK_REQ_TELL,		/* gate let go of, its waiter not told yet */
 };
 
 #if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)

@@ -82,6 +82,7 @@ static void request_finish(struct iotarget_request *req)
 	if (inst)
 		iotarget_gate_leave(inst, epoch, uflags);
 	if (tell) {
+		iotarget_hook(IOTARGET_HOOK_REQ_TELL, req);
 		/* Once it says done, the waiter may free it. */
 		atomic_set_release(&req->state, IOTARGET_RS_DONE);
 		smp_mb();	/* pairs with the waiter's prepare_to_wait */

@@ -131,6 +131,7 @@ static struct {
 	bool			held_before;
 	bool			could_sleep;
 	bool			after_callback;
+	unsigned int		untold;		/* destroyed before it was told */
 } life;
 
 static void life_cleanup(struct iotarget *target)
@@ -209,6 +210,37 @@ static void request_outlives_the_target(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, life.could_sleep);
 	KUNIT_EXPECT_EQ(test, t->req[0].status, 0);
 	KUNIT_EXPECT_EQ(test, t->fake.releases, 1);
+}
+
+static void destroy_if_it_may(struct fake_test *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		fake_settle_all();
+	life.untold = life.destroys;
+}
+
+/* Nobody waits for it any more, and it may be a part of what destroy() frees. */
+static void told_before_all_is_destroyed(struct kunit *test)
+{
+	struct fake_test *t = test->priv;
+	struct iotarget *target = life_target(&t->req[0]);
+	struct iotarget_request *req = &t->req[0].req;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(target));
+	KUNIT_ASSERT_EQ(test, fake_open(target, &t->fake, false), 0);
+	t->fake.hold = true;
+	KUNIT_ASSERT_EQ(test, iotarget_format_read(target, req, NULL, 0), 0);
+	KUNIT_ASSERT_EQ(test, iotarget_send(target, req, NULL), 0);
+	KUNIT_EXPECT_EQ(test, iotarget_delete(target, FAKE_SHORT_MS, NULL),
+			-ETIMEDOUT);
+	life.untold = 1;
+	fake_hook(IOTARGET_HOOK_REQ_TELL, destroy_if_it_may, t);
+	fake_answer_all(&t->fake, 0);
+	KUNIT_EXPECT_EQ(test, life.untold, 0);
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(life.destroys)));
+	KUNIT_EXPECT_EQ(test, iotarget_request_wait(req, FAKE_LONG_MS), 0);
 }
 
 static void resend_late(struct iotarget *target, struct fake_req *fr)
@@ -566,6 +598,7 @@ static struct kunit_case target_cases[] = {
 	KUNIT_CASE(numbers_are_never_given_twice),
 	KUNIT_CASE(delete_in_its_order),
 	KUNIT_CASE(request_outlives_the_target),
+	KUNIT_CASE(told_before_all_is_destroyed),
 	KUNIT_CASE(no_resend_after_delete),
 	KUNIT_CASE(open_twice_is_refused),
 	KUNIT_CASE(failed_open_leaves_it_closed),
