@@ -14,25 +14,6 @@
 
 #define HOLD_MS		60000
 
-static struct iotarget_refusal refusal;
-
-static struct iotarget_consent *query(u32 flags, u32 timeout_ms, u32 expires_ms)
-{
-	const struct iotarget_query_params params = {
-		.flags = flags,
-		.timeout_ms = timeout_ms,
-		.expires_ms = expires_ms,
-	};
-
-	return iotarget_query_remove(disk_to_dev(owners->fd[0].disk), &params,
-				     &refusal);
-}
-
-static struct iotarget_consent *query_long(void)
-{
-	return query(0, FAKE_LONG_MS, 0);
-}
-
 static int hold_on(struct owner *o, struct fakedisk *fd)
 {
 	const struct iotarget_policy policy = {
@@ -99,7 +80,7 @@ static void expect_holds(struct kunit *test, struct owner *o,
 static void agreed_and_canceled(struct kunit *test)
 {
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, last_opf(&owners->fd[0]) & REQ_PREFLUSH);
@@ -112,7 +93,7 @@ static void agreed_and_canceled(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, io_ends(&owners->io[0]));
 	KUNIT_EXPECT_EQ(test, owners->io[0].status, 0);
 	/* And the next query finds all as the first did. */
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_AWAY));
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
@@ -121,7 +102,7 @@ static void agreed_and_canceled(struct kunit *test)
 static void agreed_and_expired(struct kunit *test)
 {
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query(0, FAKE_LONG_MS, FAKE_SENT_MS);
+	struct iotarget_consent *c = owners_query(0, FAKE_LONG_MS, FAKE_SENT_MS);
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, iotarget_query_wait(c, FAKE_LONG_MS), -ETIME);
@@ -135,7 +116,7 @@ static void agreed_and_expired(struct kunit *test)
 static void agreed_and_gone(struct kunit *test)
 {
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
@@ -163,7 +144,7 @@ static void ends_are_looked_at_again(struct kunit *test)
 	set_bit(2, inst->keep->written);
 	set_bit(IOTARGET_EDGES - 1, inst->keep->written);
 	inst->keep->hash[2] = 0;
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(inst->keep->written,
 					     IOTARGET_EDGES));
@@ -185,14 +166,14 @@ static void stopped_by_somebody(struct kunit *test)
 					    IOTARGET_LEAVE_SENT_PENDING, 0,
 					    NULL), 0);
 	changes = iotarget_gate_changes(&o->target->gate);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
 	KUNIT_EXPECT_TRUE(test, owners_idle());
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STOPPED));
 	KUNIT_EXPECT_EQ(test, iotarget_gate_changes(&o->target->gate), changes);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, iotarget_start(o->target), 0);
 	expect_holds(test, o, &owners->io[0]);
@@ -209,8 +190,8 @@ static void device_does_not_answer(struct kunit *test)
 
 	fd->hold = true;
 	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
-	KUNIT_EXPECT_TRUE(test, IS_ERR(query(0, ASKED_MS, 0)));
-	KUNIT_EXPECT_EQ(test, refusal.error, -ETIMEDOUT);
+	KUNIT_EXPECT_TRUE(test, IS_ERR(owners_query(0, ASKED_MS, 0)));
+	KUNIT_EXPECT_EQ(test, owners->refusal.error, -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, becomes(o, IOTARGET_W_STARTED));
 	KUNIT_EXPECT_FALSE(test, o->target->gate.agreed);
 	fakedisk_answer(fd, BLK_STS_OK);
@@ -225,16 +206,16 @@ static void without_a_policy(struct kunit *test)
 
 	o->holds = true;
 	KUNIT_ASSERT_EQ(test, owner_open(o, &owners->fd[0]), 0);
-	KUNIT_EXPECT_TRUE(test, IS_ERR(query_long()));
-	KUNIT_EXPECT_STREQ(test, (const char *)refusal.name, "owner1");
-	KUNIT_EXPECT_EQ(test, refusal.error, -EBUSY);
+	KUNIT_EXPECT_TRUE(test, IS_ERR(owners_query_long()));
+	KUNIT_EXPECT_STREQ(test, (const char *)owners->refusal.name, "owner1");
+	KUNIT_EXPECT_EQ(test, owners->refusal.error, -EBUSY);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
 	KUNIT_EXPECT_TRUE(test, becomes(&owners->owner[0], IOTARGET_W_STARTED));
 }
 
 static void dry_run(struct kunit *test)
 {
-	KUNIT_EXPECT_PTR_EQ(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, owners_query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
 	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
 					 IOTARGET_W_STARTED));
 	KUNIT_EXPECT_FALSE(test, owners->owner[0].target->gate.agreed);
@@ -294,7 +275,7 @@ static void canceled_while_it_goes(struct kunit *test)
 {
 	struct fakedisk *fd = &owners->fd[0];
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	set_deadline(fd, FAKE_LONG_MS);
@@ -324,7 +305,7 @@ static void wait_until_moot(struct owner *o, enum owner_told what)
 
 static int ask_long(void *unused)
 {
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	if (IS_ERR_OR_NULL(c))
 		return PTR_ERR_OR_ZERO(c) ?: -EINVAL;
@@ -366,7 +347,7 @@ static void closed_while_it_looks_again(struct kunit *test)
 
 	closed_while_looking = 0;
 	iotarget_hook_handler = close_while_looking;
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, closed_while_looking, -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CLOSED));
@@ -422,7 +403,7 @@ static void upper_goes_on(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, hold_on(upper, &owners->fd[1]), 0);
 	iotarget_set_upper(lower->target, owners->fd[1].disk);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, owner_is(upper, IOTARGET_W_AWAY));
 	fakedisk_unplug(&owners->fd[0]);

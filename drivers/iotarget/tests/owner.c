@@ -5,6 +5,7 @@
  * Context: process.  Lock: owners->lock for the log.
  */
 #include <kunit/test.h>
+#include <linux/blkdev.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -188,6 +189,52 @@ int owner_read(struct owner *o, struct owner_io *io)
 	return iotarget_format_read(o->target, &io->req, &buf, 0) ?:
 	       iotarget_request_set_complete(&io->req, io_complete, io) ?:
 	       iotarget_send(o->target, &io->req, NULL);
+}
+
+/* For another thread. */
+int owner_close(void *owner)
+{
+	return iotarget_close(((struct owner *)owner)->target, FAKE_LONG_MS,
+			      NULL);
+}
+
+bool owner_closed(struct owner *o)
+{
+	return owner_is(o, IOTARGET_W_CLOSED) &&
+	       !READ_ONCE(o->target->gate.nr_insts);
+}
+
+/* As a source of events does. */
+void owners_tell(struct fakedisk *fd, enum iotarget_removal_level level)
+{
+	mutex_lock(&iotarget_lowers_lock);
+	iotarget_removal_tell(fd->disk, NULL, level);
+	mutex_unlock(&iotarget_lowers_lock);
+}
+
+/* For another thread: an orderly removal begins. */
+int owners_notice(void *fd)
+{
+	iotarget_watch_dead(((struct fakedisk *)fd)->disk->part0, false);
+	return 0;
+}
+
+/* May the first disk go? */
+struct iotarget_consent *owners_query(u32 flags, u32 timeout_ms, u32 expires_ms)
+{
+	const struct iotarget_query_params params = {
+		.flags = flags,
+		.timeout_ms = timeout_ms,
+		.expires_ms = expires_ms,
+	};
+
+	return iotarget_query_remove(disk_to_dev(owners->fd[0].disk), &params,
+				     &owners->refusal);
+}
+
+struct iotarget_consent *owners_query_long(void)
+{
+	return owners_query(0, FAKE_LONG_MS, 0);
 }
 
 /* It is in the callback in which it is to wait. */

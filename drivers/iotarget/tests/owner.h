@@ -86,6 +86,7 @@ struct owner_io {
  * @io: reads
  * @page: for their data
  * @call: for a call by another thread
+ * @refusal: who refused the last query
  */
 struct owners {
 	struct fakedisk		fd[2];
@@ -97,6 +98,7 @@ struct owners {
 	struct owner_io		io[2];
 	struct page		*page;
 	struct fake_call	call;
+	struct iotarget_refusal	refusal;
 };
 
 extern struct owners *owners;
@@ -105,7 +107,13 @@ int owners_init(struct kunit *test);
 void owners_exit(struct kunit *test);
 int owner_open(struct owner *o, struct fakedisk *fd);
 int owner_read(struct owner *o, struct owner_io *io);
+int owner_close(void *owner);
 bool owner_entered(struct owner *o);
+bool owner_closed(struct owner *o);
+void owners_tell(struct fakedisk *fd, enum iotarget_removal_level level);
+int owners_notice(void *fd);
+struct iotarget_consent *owners_query(u32 flags, u32 timeout_ms, u32 expires_ms);
+struct iotarget_consent *owners_query_long(void);
 bool owners_idle(void);
 void owners_expect(struct kunit *test, const struct owner_log *want,
 		   unsigned int nr);

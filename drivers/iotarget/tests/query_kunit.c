@@ -11,26 +11,6 @@
 
 #include "owner.h"
 
-static struct iotarget_refusal refusal;
-
-/* May the first disk go? */
-static struct iotarget_consent *query(u32 flags, u32 timeout_ms, u32 expires_ms)
-{
-	const struct iotarget_query_params params = {
-		.flags = flags,
-		.timeout_ms = timeout_ms,
-		.expires_ms = expires_ms,
-	};
-
-	return iotarget_query_remove(disk_to_dev(owners->fd[0].disk), &params,
-				     &refusal);
-}
-
-static struct iotarget_consent *query_long(void)
-{
-	return query(0, FAKE_LONG_MS, 0);
-}
-
 /* It was refused with this errno, by one of that name. */
 static void expect_refusal(struct kunit *test, struct iotarget_consent *c,
 			   int ret, enum iotarget_refused_by by,
@@ -38,10 +18,10 @@ static void expect_refusal(struct kunit *test, struct iotarget_consent *c,
 {
 	KUNIT_ASSERT_TRUE(test, IS_ERR(c));
 	KUNIT_EXPECT_EQ(test, PTR_ERR(c), ret);
-	KUNIT_EXPECT_EQ(test, refusal.by, by);
-	KUNIT_EXPECT_EQ(test, refusal.error, error);
-	KUNIT_EXPECT_STREQ(test, (const char *)refusal.name, name);
-	KUNIT_EXPECT_EQ(test, refusal.devt, disk_devt(owners->fd[0].disk));
+	KUNIT_EXPECT_EQ(test, owners->refusal.by, by);
+	KUNIT_EXPECT_EQ(test, owners->refusal.error, error);
+	KUNIT_EXPECT_STREQ(test, (const char *)owners->refusal.name, name);
+	KUNIT_EXPECT_EQ(test, owners->refusal.devt, disk_devt(owners->fd[0].disk));
 }
 
 /* -- yes ---------------------------------------------------------------------- */
@@ -49,10 +29,10 @@ static void expect_refusal(struct kunit *test, struct iotarget_consent *c,
 static void agreed_and_gone(struct kunit *test)
 {
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
-	KUNIT_EXPECT_EQ(test, refusal.by, IOTARGET_REFUSED_BY_NOBODY);
+	KUNIT_EXPECT_EQ(test, owners->refusal.by, IOTARGET_REFUSED_BY_NOBODY);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
 	KUNIT_EXPECT_FALSE(test, o->query.forced);
 	KUNIT_EXPECT_FALSE(test, o->query.dry_run);
@@ -68,7 +48,7 @@ static void agreed_and_gone(struct kunit *test)
 
 static void agreed_and_canceled(struct kunit *test)
 {
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
@@ -84,7 +64,7 @@ static void agreed_and_canceled(struct kunit *test)
 /* Silence of the asker is not a yes. */
 static void agreed_and_expired(struct kunit *test)
 {
-	struct iotarget_consent *c = query(0, FAKE_LONG_MS, FAKE_SENT_MS);
+	struct iotarget_consent *c = owners_query(0, FAKE_LONG_MS, FAKE_SENT_MS);
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, iotarget_query_wait(c, FAKE_LONG_MS), -ETIME);
@@ -99,7 +79,7 @@ static void without_callbacks(struct kunit *test)
 	struct iotarget_consent *c;
 
 	KUNIT_ASSERT_EQ(test, owner_open(&owners->plain, &owners->fd[0]), 0);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_TRUE(test, owner_is(&owners->plain, IOTARGET_W_CFQR));
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
@@ -122,7 +102,7 @@ static void highest_first(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, owner_open(upper, &owners->fd[1]), 0);
 	iotarget_set_upper(lower->target, owners->fd[1].disk);
 	lower->on = wait_for_upper;
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, owners->call.ret, IOTARGET_W_CFQR);
 	OWNERS_EXPECT(test, { 1, TOLD_QUERY }, { 0, TOLD_QUERY });
@@ -137,7 +117,7 @@ static void highest_first(struct kunit *test)
 static void refused(struct kunit *test)
 {
 	owners->owner[0].answer = -EPERM;
-	expect_refusal(test, query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
+	expect_refusal(test, owners_query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
 		       "owner0", -EPERM);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
 	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[0],
@@ -161,7 +141,7 @@ static void refused_by_one_of_two(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, owner_open(b, &owners->fd[0]), 0);
 	b->on = wait_for_other;
 	b->answer = -EPERM;
-	expect_refusal(test, query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
+	expect_refusal(test, owners_query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
 		       "owner1", -EPERM);
 	KUNIT_EXPECT_TRUE(test, owners_idle());
 	KUNIT_ASSERT_EQ(test, owners->nr, 3);
@@ -175,7 +155,7 @@ static void refused_by_one_of_two(struct kunit *test)
 static void agreed_and_kept_open(struct kunit *test)
 {
 	owners->owner[0].stays = true;
-	expect_refusal(test, query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
+	expect_refusal(test, owners_query_long(), -EBUSY, IOTARGET_REFUSED_BY_TARGET,
 		       "owner0", -EBUSY);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
 }
@@ -189,7 +169,7 @@ static void answer_late(struct kunit *test, unsigned int ms)
 	ktime_t began = ktime_get();
 
 	o->hold = TOLD_QUERY;
-	expect_refusal(test, query(0, FAKE_SENT_MS, 0), -ETIMEDOUT,
+	expect_refusal(test, owners_query(0, FAKE_SENT_MS, 0), -ETIMEDOUT,
 		       IOTARGET_REFUSED_BY_TARGET, "owner0", -ETIMEDOUT);
 	kunit_info(test, "lateness: %lld bound 100 iotarget_query_remove()\n",
 		   ktime_ms_delta(ktime_get(), began) - FAKE_SENT_MS);
@@ -223,10 +203,10 @@ static void device_does_not_answer(struct kunit *test)
 
 	fd->hold = true;
 	KUNIT_ASSERT_EQ(test, owner_read(o, &owners->io[0]), 0);
-	c = query(0, ASKED_MS, 0);
+	c = owners_query(0, ASKED_MS, 0);
 	KUNIT_ASSERT_TRUE(test, IS_ERR(c));
-	KUNIT_EXPECT_EQ(test, refusal.by, IOTARGET_REFUSED_BY_TARGET);
-	KUNIT_EXPECT_EQ(test, refusal.error, -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, owners->refusal.by, IOTARGET_REFUSED_BY_TARGET);
+	KUNIT_EXPECT_EQ(test, owners->refusal.error, -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, fake_until(owner_is(o, IOTARGET_W_STARTED)));
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
 	fakedisk_answer(fd, BLK_STS_OK);
@@ -236,17 +216,17 @@ static void device_does_not_answer(struct kunit *test)
 /* Nobody is asked while a query holds, and after it everybody is again. */
 static void one_query_at_a_time(struct kunit *test)
 {
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
-	expect_refusal(test, query_long(), -EBUSY, IOTARGET_REFUSED_BY_QUERY,
+	expect_refusal(test, owners_query_long(), -EBUSY, IOTARGET_REFUSED_BY_QUERY,
 		       owners->fd[0].disk->disk_name, 0);
-	expect_refusal(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), -EBUSY,
+	expect_refusal(test, owners_query(IOTARGET_QUERY_DRY_RUN, 0, 0), -EBUSY,
 		       IOTARGET_REFUSED_BY_QUERY,
 		       owners->fd[0].disk->disk_name, 0);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY });
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_CANCELED },
@@ -262,11 +242,11 @@ static void refused_by_an_opener(struct kunit *test)
 	unsigned int tries = 20;
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
-	expect_refusal(test, query_long(), -EBUSY, IOTARGET_REFUSED_BY_OPENER,
+	expect_refusal(test, owners_query_long(), -EBUSY, IOTARGET_REFUSED_BY_OPENER,
 		       disk->disk_name, 0);
 	/* In time, but that a busy machine may be late with the answer. */
 	do {
-		c = query(0, 200, 0);
+		c = owners_query(0, 200, 0);
 	} while (PTR_ERR(c) == -ETIMEDOUT && --tries);
 	expect_refusal(test, c, -EBUSY, IOTARGET_REFUSED_BY_OPENER,
 		       disk->disk_name, 0);
@@ -302,7 +282,7 @@ static void refused_by_a_claim(struct kunit *test)
 
 	KUNIT_EXPECT_FALSE(test, IS_ERR(file));
 	if (!IS_ERR(file)) {
-		expect_refusal(test, query_long(), -EBUSY,
+		expect_refusal(test, owners_query_long(), -EBUSY,
 			       IOTARGET_REFUSED_BY_CLAIM,
 			       owners->fd[0].disk->disk_name, 0);
 		__fput_sync(file);
@@ -318,7 +298,7 @@ static void claimed_while_all_agree(struct kunit *test)
 {
 	struct device *parent = claimable(test);
 	struct iotarget_consent *c = iotarget_query_remove(parent, NULL,
-							   &refusal);
+							   &owners->refusal);
 	struct file *file;
 
 	KUNIT_EXPECT_FALSE(test, IS_ERR_OR_NULL(c));
@@ -346,14 +326,14 @@ static void dry_run(struct kunit *test)
 	struct owner *o = &owners->owner[0];
 
 	o->stays = true;
-	KUNIT_EXPECT_PTR_EQ(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, owners_query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
 	KUNIT_EXPECT_TRUE(test, o->query.dry_run);
 	KUNIT_EXPECT_FALSE(test, o->query.forced);
 	o->stays = false;
-	KUNIT_EXPECT_PTR_EQ(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
+	KUNIT_EXPECT_PTR_EQ(test, owners_query(IOTARGET_QUERY_DRY_RUN, 0, 0), NULL);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_STARTED));
 	o->answer = -EPERM;
-	expect_refusal(test, query(IOTARGET_QUERY_DRY_RUN, 0, 0), -EBUSY,
+	expect_refusal(test, owners_query(IOTARGET_QUERY_DRY_RUN, 0, 0), -EBUSY,
 		       IOTARGET_REFUSED_BY_TARGET, "owner0", -EPERM);
 	OWNERS_EXPECT(test, { 0, TOLD_QUERY }, { 0, TOLD_QUERY },
 		      { 0, TOLD_QUERY });
@@ -381,7 +361,7 @@ static void closes_when_asked(struct kunit *test)
 
 	owners->call.ret = 1;
 	o->on = close_it;
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	KUNIT_EXPECT_EQ(test, owners->call.ret, 0);
 	KUNIT_EXPECT_EQ(test, iotarget_query_end(c, FAKE_LONG_MS), -ECANCELED);
@@ -393,7 +373,7 @@ static void end_when_canceled(struct kunit *test,
 			      void (*on)(struct owner *o, enum owner_told what))
 {
 	struct owner *o = &owners->owner[0];
-	struct iotarget_consent *c = query_long();
+	struct iotarget_consent *c = owners_query_long();
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(c));
 	owners->call.ret = 1;
@@ -423,7 +403,7 @@ static void gone_while_it_is_asked(struct kunit *test)
 
 	o->on = NULL;
 	o->hold = TOLD_QUERY;
-	KUNIT_EXPECT_TRUE(test, IS_ERR(query(0, FAKE_SENT_MS, 0)));
+	KUNIT_EXPECT_TRUE(test, IS_ERR(owners_query(0, FAKE_SENT_MS, 0)));
 	fakedisk_unplug(&owners->fd[0]);
 	complete_all(&o->go);
 	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(owners->nr) == 2));
@@ -432,7 +412,7 @@ static void gone_while_it_is_asked(struct kunit *test)
 
 static int ask_for_long(void *arg)
 {
-	struct iotarget_consent *c = query(0, 2 * FAKE_LONG_MS, 0);
+	struct iotarget_consent *c = owners_query(0, 2 * FAKE_LONG_MS, 0);
 
 	return IS_ERR(c) ? PTR_ERR(c) : iotarget_query_end(c, FAKE_LONG_MS);
 }
@@ -471,7 +451,7 @@ static void nothing_to_ask_about(struct kunit *test)
 	c = iotarget_query_remove(NULL, NULL, NULL);
 	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(c), -EINVAL);
 	fakedisk_unplug(&owners->fd[0]);
-	c = query_long();
+	c = owners_query_long();
 	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(c), -ENODEV);
 	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE });
 }
