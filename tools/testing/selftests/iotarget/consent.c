@@ -56,8 +56,7 @@ int consent_make(struct consent *c, const char *query, const char *seconds,
 	/* Whoever uses a gate that holds waits: that is no alarm, up to a point. */
 	c->hung_tasks = hung_tasks(60);
 	gates_cleanup();
-	ret = nl_open(&c->ask) ?: nl_open(&c->ear) ?: nl_join(&c->ear) ?:
-	      disk_plug(&c->disk, DISK);
+	ret = nl_open(&c->ask) ?: nl_listen(&c->ear) ?: disk_plug(&c->disk, DISK);
 	if (ret)
 		return ret;
 	snprintf(command, sizeof(command), "%s %s >/dev/null 2>&1", make ?: "",

@@ -6,11 +6,8 @@
  */
 #include <sys/wait.h>
 
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 
-#define NO_FAMILY	"there is no netlink family iotarget (%s)"
-#define EVENT_MS	LONG_MS
 #define MANY		200
 
 FIXTURE(control) {
@@ -23,22 +20,17 @@ FIXTURE(control) {
 FIXTURE_SETUP(control)
 {
 	struct iotarget_test_info info;
-	int ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
-	ret = nl_open(&self->ask);
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		SKIP(return, NO_FAMILY, strerror(-ret));
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&self->ask);
 	if (!got_device(self->path, nullb_make(&fast_disk)))
 		SKIP(return, "%s", device_reason());
 	self->fd = target_opened("control-test", self->path);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	self->id = info.id;
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 }
 
 FIXTURE_TEARDOWN(control)
@@ -664,8 +656,7 @@ TEST_F(control, nonsense_is_answered)
 	EXPECT_GT(n, refused);
 	/* And it works as before: all that was accepted is done before this. */
 	nl_close(&self->ear);
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 	ASSERT_EQ(0, verb(&self->ask, IOTARGET_CMD_START, self->id, &cookie));
 	ASSERT_EQ(0, verb(&self->ask, IOTARGET_CMD_STOP, self->id, &cookie));
 	ASSERT_EQ(0, nl_await(&self->ear, IOTARGET_EVENT_KIND_RESULT, cookie, &event, EVENT_MS));

@@ -4,11 +4,9 @@
  * policy is changed, and how they get their devices back.  That what is held survives is
  * shown in iotarget_return.c.
  */
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 #include "removing.h"
 
-#define EVENT_MS	LONG_MS
 #define BLOCK		4096
 #define NR_HELD		4
 #define LONG_HOLD_MS	600000
@@ -122,22 +120,17 @@ static bool make_disk(char *path, dev_t *devt)
 FIXTURE_SETUP(away)
 {
 	struct iotarget_test_info info;
-	int ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
-	ret = nl_open(&self->ask);
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		SKIP(return, "there is no netlink family iotarget (%s)", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&self->ask);
 	if (!make_disk(self->path, &self->devt))
 		SKIP(return, "%s", device_reason());
 	self->fd = target_with_defaults("control-away");
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	self->id = info.id;
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 }
 
 FIXTURE_TEARDOWN(away)
@@ -434,23 +427,18 @@ FIXTURE_SETUP(stick)
 {
 	const char *why = host_pulls("usb1");
 	struct iotarget_test_info info;
-	int ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
 	if (why)
 		SKIP(return, "usb1: %s", why);
-	ret = nl_open(&self->ask);
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		SKIP(return, "there is no netlink family iotarget (%s)", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&self->ask);
 	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
 	self->fd = target_new("control-stick", 0);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	self->id = info.id;
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 	ASSERT_EQ(0, POLICY(.set = HOLD, .hold_ms = LONG_HOLD_MS));
 	ASSERT_EQ(0, target_open(self->fd, self->disk.path, ACCESS_BOTH, SHARE_BOTH));
 	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, NULL));

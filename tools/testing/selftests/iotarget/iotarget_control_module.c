@@ -8,10 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "fixture.h"
-#include "nl.h"
-
-#define EVENT_MS	LONG_MS
+#include "control.h"
 
 static int ask(struct nl *nl, uint8_t cmd, uint64_t id)
 {
@@ -105,15 +102,13 @@ TEST(the_module_goes_while_a_socket_listens)
 
 	if (must_stay())
 		SKIP(return, "%s", must_stay());
-	if (nl_open(&ear))
-		SKIP(return, "there is no netlink family iotarget");
+	NL_OR_SKIP(&ear);
 	ASSERT_EQ(0, nl_join(&ear));
 	ASSERT_EQ(0, all_out());
 	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
 	ASSERT_EQ(0, all_in());
 	nl_close(&ear);
-	ASSERT_EQ(0, nl_open(&ear));
-	EXPECT_EQ(0, nl_join(&ear));
+	ASSERT_EQ(0, nl_listen(&ear));
 	EXPECT_EQ(-ENOENT, ask(&ear, IOTARGET_CMD_GET, 1));
 	EXPECT_STREQ("no such target", ear.text);
 	nl_close(&ear);
@@ -150,8 +145,7 @@ TEST(who_has_joined_before_the_group_was_ours_hears_nothing)
 
 	if (must_stay())
 		SKIP(return, "%s", must_stay());
-	if (nl_open(&ear))
-		SKIP(return, "there is no netlink family iotarget");
+	NL_OR_SKIP(&ear);
 	group = ear.group;
 	nl_close(&ear);
 	ASSERT_EQ(0, pipe(said));
@@ -200,8 +194,7 @@ TEST(a_target_of_a_module_that_is_being_loaded_is_not_found)
 		SKIP(return, NO_MODULE);
 	if (access("/modules/iotarget_test.ko", R_OK))
 		SKIP(return, "the module is not in /modules, to be loaded again");
-	if (nl_open(&ear))
-		SKIP(return, "there is no netlink family iotarget");
+	NL_OR_SKIP(&ear);
 	ASSERT_EQ(0, nl_join(&ear));
 	ASSERT_EQ(0, unload("iotarget_test"));
 	pid = fork();

@@ -6,11 +6,9 @@
  */
 #include <sys/wait.h>
 
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 #include "removing.h"
 
-#define EVENT_MS	LONG_MS
 #define SOON_MS		500	/* a time to expire after */
 #define MAX_QUERIES	16
 #define NR_KINDS	32
@@ -27,14 +25,10 @@ FIXTURE_SETUP(query)
 {
 	struct iotarget_test_info info;
 	struct stat st;
-	int ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
-	ret = nl_open(&self->ask);
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		SKIP(return, "there is no netlink family iotarget (%s)", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&self->ask);
 	if (!got_device(self->path, nullb_make(&fast_disk)))
 		SKIP(return, "%s", device_reason());
 	ASSERT_EQ(0, stat(self->path, &st));
@@ -53,8 +47,7 @@ FIXTURE_SETUP(query)
 	ASSERT_EQ(0, removal_set(self->owner, IOTARGET_TEST_QUERY_AGREES |
 				 IOTARGET_TEST_CANCELED_OPENS | IOTARGET_TEST_COMPLETE_CLOSES,
 				 0, 0));
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 }
 
 FIXTURE_TEARDOWN(query)

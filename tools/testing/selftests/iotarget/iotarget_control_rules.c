@@ -5,10 +5,8 @@
  */
 #include <sys/wait.h>
 
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 
-#define EVENT_MS	LONG_MS
 #define SOON_MS		300	/* a time to expire after */
 
 FIXTURE(rules) {
@@ -21,22 +19,17 @@ FIXTURE(rules) {
 FIXTURE_SETUP(rules)
 {
 	struct iotarget_test_info info;
-	int ret;
 
 	if (!module_loaded())
 		SKIP(return, NO_MODULE);
-	ret = nl_open(&self->ask);
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		SKIP(return, "there is no netlink family iotarget (%s)", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&self->ask);
 	if (!got_device(self->path, nullb_make(&fast_disk)))
 		SKIP(return, "%s", device_reason());
 	self->fd = target_opened("rules-test", self->path);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	self->id = info.id;
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 }
 
 FIXTURE_TEARDOWN(rules)

@@ -9,12 +9,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 #include "removing.h"
 
 #define BLOCK		4096
-#define EVENT_MS	LONG_MS
 #define MOUNT		"/tmp/eject it"
 #define MAX_ARGS	8
 
@@ -116,8 +114,7 @@ FIXTURE_SETUP(eject)
 		SKIP(return, "the tool is not here");
 	if (why)
 		SKIP(return, "%s", why);
-	if (nl_open(&self->ask))
-		SKIP(return, "there is no netlink family iotarget");
+	NL_OR_SKIP(&self->ask);
 	ASSERT_EQ(0, disk_plug(&self->disk, "usb1"));
 	self->plain = target_with_defaults("eject-plain");
 	ASSERT_LE(0, self->plain);
@@ -126,8 +123,7 @@ FIXTURE_SETUP(eject)
 	self->owner = target_opened("eject-owner", self->disk.path);
 	ASSERT_LE(0, self->owner);
 	ASSERT_EQ(0, removal_set(self->owner, TOLD_ALL, 0, 0));
-	ASSERT_EQ(0, nl_open(&self->ear));
-	ASSERT_EQ(0, nl_join(&self->ear));
+	ASSERT_EQ(0, nl_listen(&self->ear));
 }
 
 FIXTURE_TEARDOWN(eject)

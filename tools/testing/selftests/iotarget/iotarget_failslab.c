@@ -8,8 +8,7 @@
  * Needs a kernel with fault injection (CONFIG_FAILSLAB).  What leaks shows in
  * the counters that are looked at after the tests.
  */
-#include "fixture.h"
-#include "nl.h"
+#include "control.h"
 
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define FAIL_PAGE	"/sys/kernel/debug/fail_page_alloc/"
@@ -275,10 +274,7 @@ TEST_F(failslab, verb)
 	int nth, ret;
 	bool hit;
 
-	ret = nl_open(&nl);
-	if (ret == -ENOENT)
-		SKIP(return, "there is no netlink family iotarget");
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&nl);
 	ASSERT_EQ(0, nl_join(&nl));
 	self->fd = target_opened("failslab-verb", self->path);
 	ASSERT_LE(0, self->fd);
@@ -334,10 +330,7 @@ TEST_F(failslab, query)
 	int nth, ret;
 	bool hit;
 
-	ret = nl_open(&nl);
-	if (ret == -ENOENT)
-		SKIP(return, "there is no netlink family iotarget");
-	ASSERT_EQ(0, ret);
+	NL_OR_SKIP(&nl);
 	ASSERT_EQ(0, nl_join(&nl));
 	ASSERT_TRUE(got_device(path, nullb_make(&disk)));
 	ASSERT_EQ(0, stat(path, &st));

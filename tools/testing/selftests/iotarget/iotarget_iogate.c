@@ -290,17 +290,10 @@ static bool gate_stays(const char *state, unsigned int ms)
 	return true;
 }
 
-static int netlink_open(struct nl *nl)
-{
-	int ret = nl_open(nl);
-
-	return ret ? ret : nl_join(nl);
-}
-
 /* It comes back when the purge is over, and is over itself by then. */
 TEST_F(gate, a_stop_expires_under_a_purge)
 {
-	ASSERT_EQ(0, netlink_open(&self->nl));
+	ASSERT_EQ(0, nl_listen(&self->nl));
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
 	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_PURGE, 4000));
 	EXPECT_TRUE(gate_stays("purged", 1800));
@@ -317,7 +310,7 @@ TEST_F(gate, a_stop_does_not_end_another_ones)
 	struct nl_target target;
 	struct nl_msg msg;
 
-	ASSERT_EQ(0, netlink_open(&self->nl));
+	ASSERT_EQ(0, nl_listen(&self->nl));
 	/* One that was ended, */
 	ASSERT_EQ(0, gate_set(GATE, "state", "stop 1"));
 	ASSERT_EQ(0, by_netlink(&self->nl, IOTARGET_CMD_START, 0));

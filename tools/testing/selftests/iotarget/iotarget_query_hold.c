@@ -183,8 +183,7 @@ FIXTURE_SETUP(raw)
 	self->c.dir = -1;
 	self->c.users = users_now();
 	gates_cleanup();
-	ASSERT_EQ(0, nl_open(&self->c.ask) ?: nl_open(&self->c.ear) ?:
-		     nl_join(&self->c.ear));
+	ASSERT_EQ(0, nl_open(&self->c.ask) ?: nl_listen(&self->c.ear));
 	ASSERT_EQ(0, disk_plug(&self->c.disk, DISK));
 	self->c.made = true;
 }

@@ -504,6 +504,14 @@ int nl_open(struct nl *nl)
 	return ret;
 }
 
+/* With its events. */
+int nl_listen(struct nl *nl)
+{
+	int ret = nl_open(nl);
+
+	return ret ? ret : nl_join(nl);
+}
+
 void nl_close(struct nl *nl)
 {
 	close(nl->fd);

@@ -65,6 +65,7 @@ struct nl_msg {
 };
 
 int nl_open(struct nl *nl);
+int nl_listen(struct nl *nl);
 void nl_close(struct nl *nl);
 int nl_join(struct nl *nl);
 int nl_connect(struct nl *nl);
