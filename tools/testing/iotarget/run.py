@@ -102,25 +102,38 @@ def guarded(row, what, function, *arguments):
     return None
 
 
-def run_environment(env, pattern, alarms):
-    say(f"\n== {env.name}: {env.about}")
-    runner = RUNNERS[env.kind](env)
-    row = Row(env.name)
-    rows = [row]
-    guarded(row, "build", runner.prepare)
-    if row.broken:
+class Run:
+    """Of an environment: what it needs is built, and then it is tested, maybe later."""
+
+    def __init__(self, env):
+        self.env = env
+        self.row = self.runner = None
+
+    def build(self):
+        if not self.row:
+            self.row = Row(self.env.name)
+            self.runner = RUNNERS[self.env.kind](self.env)
+            guarded(self.row, "build", self.runner.prepare)
+            self.row.finish()
+
+    def test(self, pattern, alarms):
+        env = self.env
+        say(f"\n== {env.name}: {env.about}")
+        self.build()
+        row, rows = self.row, [self.row]
+        if row.broken:
+            return rows
+        row.resume()
+        if guarded(row, "tests", self.runner.run, row, pattern) is False:
+            say(f"  no test of {env.name} matches {pattern}")
         row.finish()
+        if env.programs:
+            rows.append(matrix(env, row.tests))
+        if alarms and env.faults:
+            proof = Row(f"{env.name} alarms")
+            guarded(proof, "alarms", self.runner.prove, proof)
+            rows.append(proof.finish())
         return rows
-    if guarded(row, "tests", runner.run, row, pattern) is False:
-        say(f"  no test of {env.name} matches {pattern}")
-    row.finish()
-    if env.programs:
-        rows.append(matrix(env, row.tests))
-    if alarms and env.faults:
-        proof = Row(f"{env.name} alarms")
-        guarded(proof, "alarms", runner.prove, proof)
-        rows.append(proof.finish())
-    return rows
 
 
 def run_own(name, pattern):
@@ -209,13 +222,18 @@ def main():
     unprovided = [row.name for row in rows]
     alarms = options.alarms == "yes" or (options.alarms == "auto" and not options.tests)
     by_name = {env.name: env for env in envs}
+    runs = {env.name: Run(env) for env in envs}
 
     def step(name):
         if name in OWN:
             return run_own(name, pattern)
-        return run_environment(by_name[name], pattern, alarms)
+        return runs[name].test(pattern, alarms)
 
-    plan = Plan(step, keep_going)
+    def build(name):
+        if name in runs:
+            runs[name].build()
+
+    plan = Plan(step, build, keep_going)
     own = [name for name in OWN if name in wanted]
     # what is patient in this order: the longest first
     for name in [*(n for n in own if n in FAST), *by_name, *(n for n in own if n not in FAST)]:

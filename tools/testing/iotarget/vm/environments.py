@@ -190,7 +190,8 @@ ENVIRONMENTS = (
         about="KUnit in user-mode Linux 6.12: KASAN, lockdep, atomic-sleep, UBSAN, kmemleak",
         timeout=300,
         source="linux-source-6.12",
-        kunitconfig=("drivers/iotarget/.kunitconfig",),
+        kunitconfig=("drivers/iotarget/.kunitconfig",
+                     "tools/testing/iotarget/configs/uml.config"),
         faults=(KASAN, LOCKDEP, SELFWAIT, WARN, ATOMIC, UBSAN, ODEBUG),
         tolerated=(
             Tolerated(r"WARNING: .* at arch/um/drivers/virt-pci\.c:",
@@ -309,6 +310,7 @@ ENVIRONMENTS = (
         suite="trixie",
         source=r"linux-source-7\.\d+",
         kunitconfig=("drivers/iotarget/.kunitconfig",
+                     "tools/testing/iotarget/configs/uml.config",
                      "tools/testing/iotarget/configs/uml-smp.config"),
         race_share=28,
         full=(("race_share", 1),),

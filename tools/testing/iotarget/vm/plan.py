@@ -4,9 +4,12 @@
 The fast ones come first, side by side: they find most mistakes in a minute or two. If one
 of them is red, the rest is not run. Then there are lanes. In two of them run the environments
 that look closely at the time; in the third, which gives way to them, those that are
-patient, with the building of their kernels. A lane that is through takes over some of the
-third. An environment that does next to nothing but wait is in nobody's way: it has a lane
-of its own from the start.
+patient. A lane that is through takes over some of the third. An environment that does next
+to nothing but wait is in nobody's way: it has a lane of its own from the start.
+
+What is patient or idle mostly has a kernel of its own, which takes minutes to be built. That
+is done beside the lanes, one after the other, in the order in which they were added: so the one
+that takes longest to be tested is there first, and the others are built beside its tests.
 """
 
 import collections
@@ -24,13 +27,15 @@ GIVE_WAY = 10                       # niceness
 class Plan:
     """
     step        function(name) that runs an environment and returns its rows
+    build       function(name) that builds what a patient or idle one needs; its step comes
+                after it, whatever came of it
     keep_going  also when a fast environment is red
     """
 
-    def __init__(self, step, keep_going=False):
-        self.step, self.keep_going = step, keep_going
+    def __init__(self, step, build=lambda name: None, keep_going=False):
+        self.step, self.build, self.keep_going = step, build, keep_going
         self.order, self.fast, self.idle, self.punctual, self.patient = [], [], [], [], []
-        self.rows = {}
+        self.rows, self.built = {}, {}
 
     def add(self, name, patient, idle=False):
         self.order.append(name)
@@ -43,7 +48,10 @@ class Plan:
         if self._run_fast():
             punctual = collections.deque(self.punctual)
             waiting = collections.deque(self.patient)
-            lanes = [threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
+            self.built = {name: threading.Event() for name in self.order
+                          if name in self.patient + self.idle}
+            lanes = [threading.Thread(target=self._build_all, name="builder", daemon=True),
+                     threading.Thread(target=self._patient_lane, args=(waiting,), name="patient",
                                       daemon=True)]
             lanes += [threading.Thread(target=self._idle_lane, args=(name,), name=name,
                                        daemon=True) for name in self.idle]
@@ -74,8 +82,17 @@ class Plan:
             self.rows[other] = [row]
         return False
 
+    def _build_all(self):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVE_WAY)
+        for name, built in self.built.items():
+            with contextlib.suppress(Exception):
+                self.build(name)
+            built.set()
+
     def _lane(self, names):
         for name in names:
+            if name in self.built:
+                self.built[name].wait()
             try:
                 self.rows[name] = self.step(name)
             except Exception as err:            # pylint: disable=broad-except

@@ -25,6 +25,10 @@ class Row:
     def __post_init__(self):
         self.started = time.monotonic()
 
+    def resume(self):
+        """Go on with it after a pause, which finish() began: that is not its time."""
+        self.started = time.monotonic() - self.seconds
+
     def begin(self):
         """The boot is over: say so once, for those who measure from here."""
         if not self.begun:

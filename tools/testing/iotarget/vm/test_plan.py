@@ -18,9 +18,9 @@ def row(name, outcome=PASSED):
     return [result]
 
 
-def run(step, names, keep_going=False):
+def run(step, names, keep_going=False, build=lambda name: None):
     """The plan's rows; what it says is not shown."""
-    plan = Plan(step, keep_going)
+    plan = Plan(step, build, keep_going)
     for name in names:
         plan.add(name, patient=name.startswith("patient"), idle=name.startswith("idle"))
     with contextlib.redirect_stdout(io.StringIO()):
@@ -99,6 +99,32 @@ class Order(unittest.TestCase):
         run(step, ["punctual", "patient", "idle"])
         self.assertEqual(nice["patient"], max(nice["punctual"], GIVE_WAY))
         self.assertIn(nice["idle"], (-GIVE_WAY, nice["punctual"]))
+
+    def test_each_is_built_before_it_is_run(self):
+        seen, tested = [], threading.Event()
+
+        def build(name):
+            if name == "idle":
+                self.assertTrue(tested.wait(10))    # beside the tests of the one before
+            seen.append(f"build {name}")
+
+        def step(name):
+            if name == "patient":
+                tested.set()
+            seen.append(f"run {name}")
+            return row(name)
+        run(step, ["punctual", "patient", "idle", "uml"], build=build)
+        self.assertEqual(seen[0], "run uml")
+        self.assertEqual([s for s in seen if s.startswith("build")],
+                         ["build patient", "build idle"])
+        for name in ("patient", "idle"):
+            self.assertLess(seen.index(f"build {name}"), seen.index(f"run {name}"))
+
+    def test_what_could_not_be_built_is_run_all_the_same(self):
+        def build(name):
+            raise LookupError("lost")
+        rows = run(row, ["patient", "idle"], build=build)
+        self.assertEqual([r.name for r in rows if not r.red], ["patient", "idle"])
 
     def test_an_exception_is_a_red_row(self):
         def step(name):
