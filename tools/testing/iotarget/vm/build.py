@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from .debian import HOST, root
-from .provision import CONFIGS, REPEATABLE
+from .provision import CONFIGS, KERNEL_BUILD
 from .shell import BUILD, TREE, Failure, cache, fresh, locked, output, run, sync_tree
 
 JOBS = os.cpu_count() or 2
@@ -60,7 +60,7 @@ def clang(source):
         for path in place.rglob("*.o"):
             path.unlink()       # a warning of one that did not change would be lost
         make = ["make", f"-j{JOBS}", "CC=ccache clang"]
-        variables = {**REPEATABLE, "CCACHE_DIR": str(ccache)}
+        variables = {**KERNEL_BUILD, "CCACHE_DIR": str(ccache)}
         run("configure for clang", [*make, "-C", source, f"O={out}", "allnoconfig"],
             env={**variables, "KCONFIG_ALLCONFIG": str(CONFIGS / "in-tree.config")})
         run("prepare for clang", [*make, "-C", source, f"O={out}", "prepare"], env=variables)

@@ -53,7 +53,7 @@ def _build(row, place, source, out, kind):
         log = f"in-tree-{kind}-{what}.log"
         run(f"in-tree {name}: {what}",
             place.command([*make, *arguments], source, out, ccache), log=log,
-            env={**provision.REPEATABLE, "CCACHE_DIR": str(ccache)})
+            env={**provision.KERNEL_BUILD, "CCACHE_DIR": str(ccache)})
         return [line for line in (LOGS / log).read_text(errors="replace").splitlines()
                 if WARNING.search(line)]
 

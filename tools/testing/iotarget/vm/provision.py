@@ -254,8 +254,10 @@ def _unpack_image(version, packages, place):
 
 CONFIGS = TREE / "tools/testing/iotarget/configs"
 JOBS = os.cpu_count() or 2
-REPEATABLE = {"KBUILD_BUILD_TIMESTAMP": "2026-01-01", "KBUILD_BUILD_USER": "iotarget",
-              "KBUILD_BUILD_HOST": "iotarget"}
+# In the environment of whoever builds a kernel. The last one has ccache take what a file
+# depends on from the compiler, and not run the preprocessor for it first: a tenth of the time.
+KERNEL_BUILD = {"KBUILD_BUILD_TIMESTAMP": "2026-01-01", "KBUILD_BUILD_USER": "iotarget",
+                "KBUILD_BUILD_HOST": "iotarget", "CCACHE_DEPEND": "1"}
 
 
 def dropped(config, wanted):
@@ -302,7 +304,7 @@ def _build_kernel(env, source, out, wanted):
     # only what nobody else wants of the processors: tests may run meanwhile
     make = ["chrt", "--idle", "0", "make", "-C", source, f"O={out}", f"-j{JOBS}",
             "CC=ccache gcc"]
-    variables = {**REPEATABLE, "CCACHE_DIR": str(HOST.ccache())}
+    variables = {**KERNEL_BUILD, "CCACHE_DIR": str(HOST.ccache())}
     say(f"  {env.name}: build the kernel (many minutes when new)")
     run(f"configure {env.name}", [*make, "allnoconfig"],
         env={**variables, "KCONFIG_ALLCONFIG": str(wanted)})
