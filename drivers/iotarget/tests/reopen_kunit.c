@@ -67,12 +67,8 @@ static void close_while_it_reopens(struct kunit *test)
 	OWNERS_EXPECT(test, { 0, TOLD_COMPLETE }, { 0, TOLD_COMPLETE });
 }
 
-/* A disk that goes between its opening and when the target has it. */
-static void unplug_when_opened(enum iotarget_hook_point point, void *arg)
+static void unplug_other(struct fake_test *unused)
 {
-	if (point != IOTARGET_HOOK_OPENED)
-		return;
-	iotarget_hook_handler = NULL;
 	fakedisk_unplug(&owners->fd[1]);
 }
 
@@ -88,20 +84,18 @@ static int open_only(struct owner *o, struct fakedisk *fd)
 	return iotarget_open(o->target, &params);
 }
 
+/* A disk that goes between its opening and when the target has it. */
 static void gone_before_the_target_has_it(struct kunit *test)
 {
-	iotarget_hook_handler = unplug_when_opened;
+	fake_hook(IOTARGET_HOOK_OPENED, unplug_other, NULL);
 	KUNIT_EXPECT_EQ(test, open_only(&owners->owner[1], &owners->fd[1]), 0);
 	OWNERS_EXPECT(test, { 1, TOLD_COMPLETE });
 	KUNIT_EXPECT_TRUE(test, owner_is(&owners->owner[1],
 					 IOTARGET_W_PURGED));
 }
 
-static void notice_when_opened(enum iotarget_hook_point point, void *arg)
+static void notice_other(struct fake_test *unused)
 {
-	if (point != IOTARGET_HOOK_OPENED)
-		return;
-	iotarget_hook_handler = NULL;
 	owners_notice(&owners->fd[1]);
 }
 
@@ -109,18 +103,15 @@ static void goes_before_the_target_has_it(struct kunit *test)
 {
 	struct owner *o = &owners->owner[1];
 
-	iotarget_hook_handler = notice_when_opened;
+	fake_hook(IOTARGET_HOOK_OPENED, notice_other, NULL);
 	KUNIT_EXPECT_EQ(test, open_only(o, &owners->fd[1]), 0);
 	OWNERS_EXPECT(test, { 1, TOLD_QUERY });
 	KUNIT_EXPECT_TRUE(test, o->query.forced);
 	KUNIT_EXPECT_TRUE(test, owner_is(o, IOTARGET_W_CFQR));
 }
 
-static void fail_when_opened(enum iotarget_hook_point point, void *arg)
+static void fail_open(struct fake_test *unused)
 {
-	if (point != IOTARGET_HOOK_OPENED)
-		return;
-	iotarget_hook_handler = NULL;
 	owners_tell(&owners->fd[1], IOTARGET_REMOVAL_COMPLETE);
 	iotarget_close(owners->owner[1].target, 0, NULL);
 }
@@ -130,7 +121,7 @@ static void nothing_of_an_open_that_failed(struct kunit *test)
 {
 	struct owner *o = &owners->owner[1];
 
-	iotarget_hook_handler = fail_when_opened;
+	fake_hook(IOTARGET_HOOK_OPENED, fail_open, NULL);
 	KUNIT_EXPECT_EQ(test, open_only(o, &owners->fd[1]), -ECANCELED);
 	KUNIT_EXPECT_TRUE(test, fake_until(!READ_ONCE(o->target->gate.nr_insts)));
 	fakedisk_unplug(&owners->fd[1]);
@@ -246,19 +237,11 @@ static void another_medium_is_not_opened_again(struct kunit *test)
 }
 
 /* It is there when it is opened, and has left when that is entered. */
-static void goes_while_it_is_opened(enum iotarget_hook_point point, void *inst)
-{
-	if (point != IOTARGET_HOOK_DEVICE_OPEN)
-		return;
-	iotarget_hook_handler = NULL;
-	fakedisk_unplug(&owners->fd[1]);
-}
-
 static void gone_before_anybody_could_tell(struct kunit *test)
 {
 	struct owner *o = &owners->plain;
 
-	iotarget_hook_handler = goes_while_it_is_opened;
+	fake_hook(IOTARGET_HOOK_DEVICE_OPEN, unplug_other, NULL);
 	KUNIT_EXPECT_EQ(test, owner_open(o, &owners->fd[1]), -ENODEV);
 	KUNIT_EXPECT_TRUE(test, fake_until(owner_closed(o)));
 }
