@@ -276,12 +276,6 @@ def _build_folder(env, source):
     return cache("build", f"{Path(env.config).stem}-{digest}")
 
 
-def one_build():
-    """One kernel at a time is built: each takes all processors, and the sooner the first
-    is there, the sooner it is tested beside the building of the next."""
-    return locked("kernel-builds")
-
-
 def own_kernel(env):
     """A kernel with a configuration of ours, built if it is not in the cache."""
     source = kernel_source(env.source, env.suite)
@@ -291,8 +285,7 @@ def own_kernel(env):
     if not ready.exists():
         with locked(out.name):
             if not ready.exists():
-                with one_build():
-                    _build_kernel(env, source, out, wanted)
+                _build_kernel(env, source, out, wanted)
                 ready.touch()
     version = (out / "include/config/kernel.release").read_text().strip()
     return Kernel(version, out / "arch/x86/boot/bzImage", out / "installed/lib/modules" / version,

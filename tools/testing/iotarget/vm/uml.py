@@ -32,7 +32,7 @@ class UmlRunner:
                 raise Failure(f"{config}: not there")
         out = cache(f"{self.env.name}-{source.name.rpartition('-')[2]}")
         say(f"  {self.env.name}: build the kernel (minutes when new, else seconds)")
-        with locked(out.name), provision.one_build():
+        with locked(out.name):
             self._into(source)
             seconds = run(f"build {self.env.name}", [
                 *(("chrt", "--idle", "0") if self.env.patient else ()),
