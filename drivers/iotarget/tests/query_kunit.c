@@ -417,11 +417,14 @@ static int ask_for_long(void *arg)
 	return IS_ERR(c) ? PTR_ERR(c) : iotarget_query_end(c, FAKE_LONG_MS);
 }
 
+/* What a removal is held up at most: watch.c. */
+#define NOTICE_MS	5000
+
 /* Nor does whoever removes it wait until they have. */
 static void removal_waits_for_no_answer(struct kunit *test)
 {
 	struct owner *o = &owners->owner[0];
-	unsigned long late = msecs_to_jiffies(FAKE_LONG_MS);
+	unsigned long late = msecs_to_jiffies(NOTICE_MS);
 
 	o->hold = TOLD_QUERY;
 	fake_call_start(&owners->call, ask_for_long, NULL);

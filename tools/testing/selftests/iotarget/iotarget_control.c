@@ -77,7 +77,7 @@ TEST_F(control, get_shows_the_target)
 	ASSERT_EQ(0, nl_ask(&self->ask, &msg, NULL, &target));
 	EXPECT_EQ(self->id, target.id);
 	/* Without a device there is nothing to tell of it. */
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	ASSERT_EQ(0, nl_get(&self->ask, self->id, &target));
 	EXPECT_EQ(CLOSED, target.state);
 	EXPECT_EQ(0, target.access);
@@ -418,7 +418,7 @@ TEST_F(control, a_closed_target_refuses_verbs)
 	};
 	unsigned int i;
 
-	ASSERT_EQ(0, target_close(self->fd, 1000, NULL));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, NULL));
 	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
 		EXPECT_EQ(-ESHUTDOWN, verb(&self->ask, cmds[i], self->id, NULL));
 		EXPECT_STREQ("the target is closed", self->ask.text);
@@ -439,7 +439,7 @@ TEST_F(control, a_name_that_two_have_is_refused)
 	EXPECT_NE(NULL, strstr(self->ask.text, "use the id"))
 		TH_LOG("%s", self->ask.text);
 	/* One that is deleted has no claim to it any more. */
-	EXPECT_EQ(0, target_delete(other, 1000, NULL));
+	EXPECT_EQ(0, target_delete(other, LONG_MS, NULL));
 	nl_msg_init(&self->ask, &msg, IOTARGET_CMD_GET, 0);
 	nl_put_text(&msg, IOTARGET_A_TARGET_NAME, "control-test");
 	EXPECT_EQ(0, nl_ask(&self->ask, &msg, NULL, NULL));

@@ -292,7 +292,7 @@ TEST_F(rules, a_deleted_target_has_no_stops)
 	uint64_t cookie;
 
 	ASSERT_EQ(0, DO(&cookie, IOTARGET_CMD_STOP, .expires_ms = FOREVER));
-	EXPECT_EQ(0, target_delete(self->fd, 1000, NULL));
+	EXPECT_EQ(0, target_delete(self->fd, LONG_MS, NULL));
 	EXPECT_EQ(IOTARGET_WHY_GONE, ended(&self->ear, cookie));
 }
 

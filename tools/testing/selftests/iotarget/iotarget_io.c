@@ -280,7 +280,7 @@ TEST_F(io, f19_zero_length)
 
 		EXPECT_EQ(0, request_format(self->fd, &arg));
 		EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 		query = request_query(self->fd, 0);
 		EXPECT_EQ(0, query.status);
 		EXPECT_EQ(DONE, query.outcome);
@@ -288,7 +288,7 @@ TEST_F(io, f19_zero_length)
 		arg.bits = IOTARGET_TEST_NULL_BUFFER;
 		EXPECT_EQ(0, request_format(self->fd, &arg));
 		EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 		EXPECT_EQ(DONE, request_query(self->fd, 0).outcome);
 	}
 	EXPECT_EQ(0, target_read(self->fd, BASE, 0, LONG_MS, NULL));
@@ -340,7 +340,7 @@ TEST_F(io, bad_places)
 			TH_LOG("write: %s", wrong[i].what);
 		EXPECT_EQ(STARTED, target_state(self->fd));
 	}
-	EXPECT_EQ(0, target_read(self->fd, end - self->bs, self->bs, 1000,
+	EXPECT_EQ(0, target_read(self->fd, end - self->bs, self->bs, LONG_MS,
 				 NULL));
 	/* None of the refused ones has kept anything. */
 	EXPECT_EQ(0, target_close(self->fd, LONG_MS, NULL));

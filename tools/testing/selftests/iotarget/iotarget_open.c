@@ -203,7 +203,7 @@ TEST_F(target, f05_second_open_disturbs_nothing)
 	EXPECT_EQ(before.access, after.access);
 	EXPECT_EQ(before.diskseq, after.diskseq);
 	ASSERT_EQ(0, target_start(self->fd));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(0, request_query(self->fd, 0).status);
 }
 
@@ -484,7 +484,7 @@ TEST_F(target, f13_cleanup_sees_what_is_held)
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(1, info.cleanups);
 	EXPECT_EQ(1, info.cleanup_pended);
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(-ENODEV, request_query(self->fd, 0).status);
 	EXPECT_EQ(NEVER_SENT, request_query(self->fd, 0).outcome);
 }

@@ -66,7 +66,7 @@ TEST_F(request, f17_f33_another_targets_request)
 	EXPECT_EQ(0, request_query(self->fd, 0).callbacks);
 	/* It is still good for its own. */
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	close(other);
 }
 
@@ -84,7 +84,7 @@ TEST_F(request, sent_after_a_reopen)
 	EXPECT_EQ(-ESHUTDOWN, request_send(self->fd, 0, 0, 0));
 	ASSERT_EQ(0, target_reopen(self->fd));
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(0, request_query(self->fd, 0).status);
 }
 
@@ -98,7 +98,7 @@ TEST_F(request, f22_a_refused_send_can_be_repeated)
 	EXPECT_EQ(0, request_query(self->fd, 0).callbacks);
 	ASSERT_EQ(0, target_start(self->fd));
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(1, request_query(self->fd, 0).callbacks);
 }
 
@@ -151,7 +151,7 @@ TEST_F(request, f23_freed_by_its_callback)
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	EXPECT_EQ(0, request_query(self->fd, 0).doubles);
 }
@@ -162,11 +162,11 @@ TEST_F(request, f24_callback_must_be_set_again)
 
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	arg.bits = IOTARGET_TEST_KEEP | IOTARGET_TEST_NO_CALLBACK;
 	ASSERT_EQ(0, request_format(self->fd, &arg));
 	ASSERT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_wait(self->fd, 0, 1000));
+	EXPECT_EQ(0, request_wait(self->fd, 0, LONG_MS));
 	EXPECT_EQ(0, request_query(self->fd, 0).status);
 	EXPECT_EQ(1, request_query(self->fd, 0).callbacks);
 }
@@ -231,7 +231,7 @@ TEST_F(request, f26_bad_options)
 		EXPECT_EQ(0, request_query(self->fd, 0).callbacks);
 	}
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 }
 
 TEST_F(request, f26_no_parameters_are_the_usual_ones)
@@ -242,7 +242,7 @@ TEST_F(request, f26_no_parameters_are_the_usual_ones)
 
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	EXPECT_EQ(0, request_send_raw(self->fd, &send));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 }
 
 TEST_F(request, f27_send_and_forget)
@@ -290,7 +290,7 @@ TEST_F(request, f28_f30_synchronous)
 	ASSERT_EQ(0, device_fill(self->path, 0, 4096, SEED));
 	ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 	EXPECT_EQ(0, request_send(self->fd, 0, SEND_SYNCHRONOUS | SEND_TIMEOUT,
-				  1000));
+				  LONG_MS));
 	query = request_query(self->fd, 0);
 	EXPECT_EQ(1, query.callbacks);
 	EXPECT_EQ(0, query.wrong);
@@ -316,7 +316,7 @@ TEST_F(request, f31_double_send_is_loud)
 			       "outstanding"));
 	close(log);
 	ASSERT_EQ(0, target_start(self->fd));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(1, request_query(self->fd, 0).callbacks);
 	EXPECT_EQ(0, request_query(self->fd, 0).doubles);
 }
@@ -336,7 +336,7 @@ TEST_F(request, outstanding_requests_are_left_alone)
 	EXPECT_EQ(-EBUSY, request_do(self->fd, 0, IOTARGET_TEST_FREE, 0));
 	late_calls_excused(false);
 	ASSERT_EQ(0, target_start(self->fd));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(0, request_query(self->fd, 0).status);
 	EXPECT_EQ(0, request_do(self->fd, 0, IOTARGET_TEST_FREE, 0));
 }
@@ -353,7 +353,7 @@ TEST_F(request, f59_cancel_of_a_held_request)
 	}
 	/* From the middle. */
 	EXPECT_EQ(1, request_cancel(self->fd, 1));
-	EXPECT_EQ(0, request_called_back(self->fd, 1, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 1, 1, LONG_MS));
 	query = request_query(self->fd, 1);
 	EXPECT_EQ(-ECANCELED, query.status);
 	EXPECT_EQ(NEVER_SENT, query.outcome);
@@ -403,7 +403,7 @@ TEST_F(request, f61_the_latch)
 	again.bits |= IOTARGET_TEST_REUSE;
 	ASSERT_EQ(0, request_format(self->fd, &again));
 	EXPECT_EQ(0, request_send(self->fd, 0, 0, 0));
-	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+	EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	EXPECT_EQ(0, request_query(self->fd, 0).status);
 	/* Cancelled after it completed. */
 	EXPECT_EQ(0, request_cancel(self->fd, 0));
@@ -458,7 +458,7 @@ TEST_F(request, f62_f63_f66_cancel_against_send_and_completion)
 			continue;
 		}
 		ASSERT_EQ(0, request_called_back(self->fd, 0, before + 1,
-						 1000));
+						 LONG_MS));
 		query = request_query(self->fd, 0);
 		EXPECT_EQ(before + 1, query.callbacks);
 		/* Also between the gate and the device, and by either. */
@@ -521,7 +521,7 @@ TEST_F(request, f63_one_cancel_against_a_send_that_is_held)
 			continue;
 		}
 		ASSERT_EQ(0, request_called_back(self->fd, 0, ++expected,
-						 1000));
+						 LONG_MS));
 		query = request_query(self->fd, 0);
 		EXPECT_EQ(-ECANCELED, query.status);
 		EXPECT_EQ(NEVER_SENT, query.outcome);

@@ -41,25 +41,25 @@ static int make(int fd, enum call call, const char *path)
 	case START:
 		return target_start(fd);
 	case START_WAIT:
-		return target_start_and_wait(fd, 1000, NULL);
+		return target_start_and_wait(fd, LONG_MS, NULL);
 	case STOP_CANCEL:
-		return target_stop(fd, CANCEL_SENT, 1000, NULL);
+		return target_stop(fd, CANCEL_SENT, LONG_MS, NULL);
 	case STOP_WAIT:
-		return target_stop(fd, WAIT_FOR_SENT, 1000, NULL);
+		return target_stop(fd, WAIT_FOR_SENT, LONG_MS, NULL);
 	case STOP_LEAVE:
 		return target_stop(fd, LEAVE_SENT_PENDING, 0, NULL);
 	case PURGE_WAIT:
-		return target_purge(fd, PURGE_AND_WAIT, 1000, NULL);
+		return target_purge(fd, PURGE_AND_WAIT, LONG_MS, NULL);
 	case PURGE:
 		return target_purge(fd, PURGE_NO_WAIT, 0, NULL);
 	case OPEN:
 		return target_open(fd, path, ACCESS_BOTH, SHARE_BOTH);
 	case CLOSE:
-		return target_close(fd, 1000, NULL);
+		return target_close(fd, LONG_MS, NULL);
 	case QUERY:
-		return target_close_query(fd, 1000, NULL);
+		return target_close_query(fd, LONG_MS, NULL);
 	default:
-		return target_delete(fd, 1000, NULL);
+		return target_delete(fd, LONG_MS, NULL);
 	}
 }
 
@@ -233,7 +233,7 @@ TEST_F(state, f38_f41_held_in_order_sent_in_order)
 	struct iotarget_test_report report;
 	struct iotarget_test_info info;
 
-	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, &report));
+	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, &report));
 	EXPECT_EQ(0, report.pended);
 	for (i = 0; i < 60; i++) {
 		ASSERT_EQ(0, send_read(self->fd, i, 0));
@@ -247,7 +247,7 @@ TEST_F(state, f38_f41_held_in_order_sent_in_order)
 	EXPECT_EQ(0, report.sent);
 	ASSERT_EQ(0, target_start(self->fd));
 	for (i = 0; i < 60; i++) {
-		ASSERT_EQ(0, request_called_back(self->fd, i, 1, 1000));
+		ASSERT_EQ(0, request_called_back(self->fd, i, 1, LONG_MS));
 		query = request_query(self->fd, i);
 		EXPECT_EQ(0, query.status);
 		EXPECT_EQ(DONE, query.outcome);
@@ -266,7 +266,7 @@ TEST_F(state, f41_start_and_wait_waits_for_the_drain)
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	for (i = 0; i < 60; i++)
 		ASSERT_EQ(0, send_read(self->fd, i, 0));
-	ASSERT_EQ(0, target_start_and_wait(self->fd, 1000, &report));
+	ASSERT_EQ(0, target_start_and_wait(self->fd, LONG_MS, &report));
 	EXPECT_EQ(0, report.pended);
 	for (i = 0; i < 60; i++)
 		EXPECT_EQ(1, request_query(self->fd, i).callbacks);
@@ -284,7 +284,7 @@ TEST_F(state, f48_purge_fails_what_is_held)
 	ASSERT_EQ(0, target_purge(self->fd, PURGE_NO_WAIT, 0, &report));
 	EXPECT_EQ(PURGED, target_state(self->fd));
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, request_called_back(self->fd, i, 1, 1000));
+		ASSERT_EQ(0, request_called_back(self->fd, i, 1, LONG_MS));
 		query = request_query(self->fd, i);
 		EXPECT_EQ(-ENODEV, query.status);
 		EXPECT_EQ(NEVER_SENT, query.outcome);
@@ -305,7 +305,7 @@ TEST_F(state, f51_close_fails_what_is_held)
 
 	ASSERT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, NULL));
 	ASSERT_EQ(0, send_read(self->fd, 0, 0));
-	ASSERT_EQ(0, target_close(self->fd, 1000, &report));
+	ASSERT_EQ(0, target_close(self->fd, LONG_MS, &report));
 	EXPECT_EQ(0, report.sent + report.pended + report.oldest_ms);
 	EXPECT_EQ(-ENODEV, request_query(self->fd, 0).status);
 	EXPECT_EQ(NEVER_SENT, request_query(self->fd, 0).outcome);
@@ -345,7 +345,7 @@ TEST_F(state, f42_purged_while_draining)
 		for (i = 0; i < 60; i++)
 			ASSERT_EQ(0, send_read(self->fd, i, 0));
 		ASSERT_EQ(0, target_start(self->fd));
-		ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, 1000,
+		ASSERT_EQ(0, target_purge(self->fd, PURGE_AND_WAIT, LONG_MS,
 					  NULL));
 		for (i = 0; i < 60; i++) {
 			query = request_query(self->fd, i);
@@ -529,12 +529,12 @@ TEST_F(state, f57_not_waiting_in_atomic_context)
 		ASSERT_EQ(0, request_send_raw(self->fd, &send));
 		EXPECT_EQ(0, request_query(self->fd, 0).callbacks);
 		ASSERT_EQ(0, atomic_control(self->fd, IOTARGET_TEST_START, 0));
-		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 		EXPECT_EQ(0, request_query(self->fd, 0).status);
 		/* Sent from there while started: a worker submits it. */
 		ASSERT_EQ(0, request_read(self->fd, 0, 0, 4096));
 		ASSERT_EQ(0, request_send_raw(self->fd, &send));
-		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, 1000));
+		EXPECT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 		ASSERT_EQ(0, atomic_control(self->fd, IOTARGET_TEST_PURGE,
 					    PURGE_NO_WAIT));
 		EXPECT_EQ(PURGED, target_state(self->fd));

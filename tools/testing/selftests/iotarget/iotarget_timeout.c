@@ -59,7 +59,7 @@ TEST_F(timed, f64_held_request_times_out)
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
 	ASSERT_EQ(0, request_send(self->fd, 0, SEND_TIMEOUT, SHORT_MS));
-	ASSERT_EQ(0, request_called_back(self->fd, 0, 1, 2000));
+	ASSERT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	query = request_query(self->fd, 0);
 	EXPECT_EQ(-ETIMEDOUT, query.status);
 	EXPECT_EQ(NEVER_SENT, query.outcome);
@@ -139,7 +139,7 @@ TEST_F(timed, f69_absolute_deadlines)
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, request_read(self->fd, 0, BASE, 4096));
 	ASSERT_EQ(0, request_send_raw(self->fd, &send));
-	ASSERT_EQ(0, request_called_back(self->fd, 0, 1, 2000));
+	ASSERT_EQ(0, request_called_back(self->fd, 0, 1, LONG_MS));
 	query = request_query(self->fd, 0);
 	EXPECT_EQ(-ETIMEDOUT, query.status);
 	EXPECT_EQ(NEVER_SENT, query.outcome);

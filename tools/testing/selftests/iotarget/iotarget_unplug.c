@@ -311,7 +311,7 @@ TEST_F_TIMEOUT(unplug, with_commands_in_flight, 60)
 			TH_LOG("stop: %d", ret);
 	}
 	check_out(_metadata, self->fd, variant->out, variant->asked);
-	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, 1000, &report));
+	EXPECT_EQ(0, target_stop(self->fd, WAIT_FOR_SENT, LONG_MS, &report));
 	EXPECT_EQ(0, report.sent);
 	ASSERT_EQ(0, target_info(self->fd, &info));
 	EXPECT_EQ(0, info.sent);
