@@ -15,7 +15,8 @@ from .shell import Failure, cache, locked, output, run, say
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 OPTIONS = ("-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
-QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
+# Headers may bring the kernel along. Nobody starts it here, and its initrd takes minutes.
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
 
 
 def is_root():
