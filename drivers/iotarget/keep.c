@@ -10,11 +10,10 @@
  * medium nobody can tell.
  *
  * What has it lost?  A device that loses its power loses what its cache had.  A flush
- * makes durable what was acknowledged before the flush was submitted.  So there are two
- * slots: a flush that is submitted while no other is out has the next bytes counted in the
- * other slot, and when it succeeds, what its own slot had is durable.  A flush that is
- * submitted while another is out makes nothing durable by our count, which errs on
- * the side of a loss, until the next one.
+ * makes durable what was acknowledged before the flush was submitted: that is summed up
+ * then, and counts when the flush has succeeded.  A flush that is submitted while another
+ * is out makes nothing durable by our count, which errs on the side of a loss, until the
+ * next one.
  *
  * Context: as said at each function.  Lock: none.
  */
@@ -120,7 +119,7 @@ struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev)
 		return ERR_PTR(-ENOMEM);
 	keep->bdev = bdev;
 	keep->cache = bdev_write_cache(bdev);
-	keep->acked = alloc_percpu(struct iotarget_acked);
+	keep->acked = alloc_percpu(u64);
 	if (keep->acked)
 		ret = read_edges(keep);
 	if (!ret)
@@ -193,13 +192,13 @@ void iotarget_keep_renew(struct iotarget_keep *keep, unsigned int edge,
 	}
 }
 
-static u64 acked_in(const struct iotarget_keep *keep, unsigned int slot)
+static u64 acked(const struct iotarget_keep *keep)
 {
 	u64 sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(keep->acked, cpu)->bytes[slot]);
+		sum += READ_ONCE(*per_cpu_ptr(keep->acked, cpu));
 	return sum;
 }
 
@@ -217,10 +216,10 @@ u64 iotarget_keep_at_risk(const struct iotarget_keep *keep)
 
 	if (!READ_ONCE(keep->cache))
 		return 0;
-	durable = READ_ONCE(keep->durable[0]) + READ_ONCE(keep->durable[1]);
-	/* Before the sums, which only grow, or it would be more than they are. */
+	durable = READ_ONCE(keep->durable);
+	/* Before the sum, which only grows, or it would be more than that is. */
 	smp_rmb();
-	return acked_in(keep, 0) + acked_in(keep, 1) - durable;
+	return acked(keep) - durable;
 }
 
 /**
@@ -283,7 +282,7 @@ unsigned int iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
 	if (atomic_cmpxchg_acquire(&keep->flushing, 0, 1))
 		return 0;
 	/* What is acknowledged from here on is not made durable by it. */
-	WRITE_ONCE(keep->slot, !keep->slot);
+	keep->covers = acked(keep);
 	return IOTARGET_UNIT_METER;
 }
 
@@ -292,7 +291,7 @@ static void count(struct iotarget_keep *keep, u64 bytes)
 	/* It may be switched on. */
 	if (!READ_ONCE(keep->cache) && bdev_write_cache(keep->bdev))
 		WRITE_ONCE(keep->cache, true);
-	this_cpu_add(keep->acked->bytes[READ_ONCE(keep->slot)], bytes);
+	this_cpu_add(*keep->acked, bytes);
 }
 
 /**
@@ -313,23 +312,21 @@ void iotarget_keep_entered(struct iotarget_keep *keep)
  * @keep: of the device
  * @opf: operation and flags
  * @bytes: how much
- * @acked: the device says that it is done
+ * @done: the device says that it is
  * @flags: of iotarget_keep_sent()
  *
  * Context: any.
  */
 void iotarget_keep_back(struct iotarget_keep *keep, blk_opf_t opf,
-			u64 bytes, bool acked, unsigned int flags)
+			u64 bytes, bool done, unsigned int flags)
 {
 	if (flags & IOTARGET_UNIT_METER) {
-		const unsigned int slot = !READ_ONCE(keep->slot);
-
-		if (acked)
-			WRITE_ONCE(keep->durable[slot], acked_in(keep, slot));
+		if (done)
+			WRITE_ONCE(keep->durable, keep->covers);
 		/* The next flush finds what this one has done. */
 		atomic_set_release(&keep->flushing, 0);
 	}
-	if (acked && bytes && changes_contents(opf) && !op_is_discard(opf) &&
+	if (done && bytes && changes_contents(opf) && !op_is_discard(opf) &&
 	    !(opf & REQ_FUA))
 		count(keep, bytes);
 }

@@ -12,18 +12,14 @@
 #define IOTARGET_EDGE_SECTORS	128
 #define IOTARGET_EDGES		(2 * IOTARGET_EDGE_SECTORS)
 
-struct iotarget_acked {
-	u64			bytes[2];
-};
-
 /**
  * struct iotarget_keep - of one open instance
  * @bdev: the device                                                       (C)
  * @cache: it claims a volatile cache, or has                              (F)
- * @acked: bytes written and acknowledged, in two slots                    (P)
- * @slot: the one that counts now                                          (F)
- * @flushing: a flush is out that will make the other slot durable         (A)
- * @durable: what of each slot is; written by that flush                   (A)
+ * @acked: bytes written and acknowledged                                  (P)
+ * @flushing: a flush is out that will make some of that durable           (A)
+ * @covers: how much; of that flush                                        (A)
+ * @durable: what is; written by that flush                                (A)
  * @lost: bytes that an earlier instance may have lost; each flush fails   (F)
  * @head: writes below this sector touch the first edge                    (C)
  * @tail: writes that end above this one touch the last                    (C)
@@ -34,10 +30,10 @@ struct iotarget_acked {
 struct iotarget_keep {
 	struct block_device	*bdev;
 	bool			cache;
-	struct iotarget_acked __percpu *acked;
-	unsigned int		slot;
+	u64 __percpu		*acked;
 	atomic_t		flushing;
-	u64			durable[2];
+	u64			covers;
+	u64			durable;
 	u64			lost;
 	sector_t		head;
 	sector_t		tail;
@@ -60,7 +56,7 @@ unsigned int iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
 				sector_t sector, u64 bytes);
 void iotarget_keep_entered(struct iotarget_keep *keep);
 void iotarget_keep_back(struct iotarget_keep *keep, blk_opf_t opf,
-			u64 bytes, bool acked, unsigned int flags);
+			u64 bytes, bool done, unsigned int flags);
 
 /* Nobody is told that what was lost is durable. */
 static inline bool iotarget_keep_refuses(const struct iotarget_keep *keep,
