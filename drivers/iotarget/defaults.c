@@ -104,7 +104,7 @@ int iotarget_query_remove_default(struct iotarget *target,
 	mutex_lock(&iotarget_lowers_lock);
 	by_file = r->by_file;
 	inst = iotarget_removal_about(r);
-	stale = inst != r->inst;
+	stale = iotarget_removal_stale(r);
 	mutex_unlock(&iotarget_lowers_lock);
 	if (stale)
 		return 0;		/* it is closed already */
@@ -211,7 +211,7 @@ int iotarget_query_remove_hold(struct iotarget *target,
 	mutex_lock(&iotarget_lowers_lock);
 	can_hold = target->policy.flags & IOTARGET_POLICY_HOLD && !r->by_file;
 	inst = iotarget_removal_about(r);
-	stale = inst != r->inst;
+	stale = iotarget_removal_stale(r);
 	mutex_unlock(&iotarget_lowers_lock);
 	if (stale)
 		return 0;		/* it is closed already */
@@ -244,7 +244,7 @@ bool iotarget_query_is_moot(struct iotarget *target)
 
 	mutex_lock(&iotarget_lowers_lock);
 	moot = list_empty(&r->node) || r->level != IOTARGET_REMOVAL_NONE ||
-	       iotarget_removal_about(r) != r->inst;
+	       iotarget_removal_stale(r);
 	mutex_unlock(&iotarget_lowers_lock);
 	return moot;
 }

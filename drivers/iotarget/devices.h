@@ -146,6 +146,7 @@ int iotarget_removal_left(struct iotarget *target, unsigned int runs,
 			  unsigned int timeout_ms);
 unsigned int iotarget_removal_forget(struct iotarget *target);
 u64 iotarget_removal_about(const struct iotarget_removal *r);
+bool iotarget_removal_stale(const struct iotarget_removal *r);
 int iotarget_removal_init_module(void);
 void iotarget_removal_exit_module(void);
 

@@ -219,16 +219,14 @@ void iotarget_removal_tell(struct gendisk *disk, struct block_device *bdev,
 
 /* -- what is done --------------------------------------------------------- */
 
-/* Of a device that it has now nobody has asked. */
-static bool is_another(struct iotarget *target)
+static bool was_reopened(struct iotarget *target)
 {
-	struct iotarget_removal *r = &target->removal;
-	bool another;
+	bool stale;
 
 	mutex_lock(&iotarget_lowers_lock);
-	another = iotarget_removal_about(r) != r->inst;
+	stale = iotarget_removal_stale(&target->removal);
 	mutex_unlock(&iotarget_lowers_lock);
-	return another;
+	return stale;
 }
 
 static int ask(struct iotarget *target, const struct iotarget_query *query)
@@ -240,7 +238,7 @@ static int ask(struct iotarget *target, const struct iotarget_query *query)
 	ret = target->ops->query_remove(target, query);
 	/* A yes is closed, or holds what comes by iotarget_query_remove_hold(). */
 	if (!ret && !query->dry_run && !iotarget_is_ready(target)) {
-		iotarget_warn(target, "%s\n", is_another(target) ?
+		iotarget_warn(target, "%s\n", was_reopened(target) ?
 			      "was opened again while it agreed to a removal" :
 			      "agreed to a removal and kept the device open");
 		return -EBUSY;
@@ -422,6 +420,18 @@ u64 iotarget_removal_about(const struct iotarget_removal *r)
 {
 	lockdep_assert_held(&iotarget_lowers_lock);
 	return r->runner == current ? r->about : r->inst;
+}
+
+/**
+ * iotarget_removal_stale - is the callback that is calling about an earlier opening?
+ * @r: the target's
+ *
+ * Context: process, with iotarget_lowers_lock.
+ * Return: true if so: of what the target has now, if anything, nobody has asked.
+ */
+bool iotarget_removal_stale(const struct iotarget_removal *r)
+{
+	return iotarget_removal_about(r) != r->inst;
 }
 
 /* Its watch is to be put when the lock is dropped. */
