@@ -131,107 +131,7 @@ void iotarget_ask_over(struct iotarget_ask *ask)
 	consent_put(c);
 }
 
-/* -- who is concerned --------------------------------------------------------- */
-
-static struct scope *scope_of(struct iotarget_consent *c,
-			      const struct iotarget_watch *watch)
-{
-	struct scope *s;
-
-	list_for_each_entry(s, &c->scopes, node) {
-		if (s->watch == watch)
-			return s;
-	}
-	return NULL;
-}
-
-static int add_scope(struct iotarget_consent *c, struct iotarget_watch *watch,
-		     unsigned int depth)
-{
-	struct scope *s = scope_of(c, watch);
-
-	if (s) {
-		s->depth = max(s->depth, depth);
-		return 0;
-	}
-	s = kzalloc(sizeof(*s), GFP_KERNEL);
-	if (!s)
-		return -ENOMEM;
-	s->disk = iotarget_watch_hold(watch);
-	if (!s->disk) {			/* it has left already */
-		kfree(s);
-		return 0;
-	}
-	s->watch = iotarget_watch_ref(watch);
-	s->depth = depth;
-	INIT_LIST_HEAD(&s->parks);
-	list_add_tail(&s->node, &c->scopes);
-	return 0;
-}
-
-static int add_ask(struct iotarget_consent *c, const struct iotarget_told *t,
-		   unsigned int depth)
-{
-	struct iotarget_ask *ask = kzalloc(sizeof(*ask), GFP_KERNEL);
-
-	if (!ask)
-		return -ENOMEM;
-	ask->consent = c;
-	ask->cookie = c->cookie;
-	ask->id = t->id;
-	ask->inst = t->inst;
-	strscpy(ask->name, t->name, sizeof(ask->name));
-	ask->devt = t->devt;
-	ask->depth = depth;
-	ask->deadline = c->deadline;
-	ask->dry_run = c->flags & IOTARGET_QUERY_DRY_RUN;
-	list_add_tail(&ask->node, &c->asks);
-	return 0;
-}
-
-/* The disks that go with the device. */
-static int find_disks(struct iotarget_consent *c)
-{
-	struct iotarget_watch *watch = NULL;
-	int ret = 0;
-
-	while (!ret && (watch = iotarget_watch_next(watch, c->dev)))
-		ret = add_scope(c, watch, 0);
-	if (ret)
-		iotarget_watch_put(watch);
-	return ret ?: list_empty(&c->scopes) ? -ENODEV : 0;
-}
-
-/* Those on a disk, and the disks that stand on them. */
-static int find_targets(struct iotarget_consent *c, const struct scope *s)
-{
-	struct iotarget_told t = { };
-	struct iotarget_watch *watch;
-	int ret = 0;
-
-	while (!ret && iotarget_removal_next(&t, s->disk, iotarget_query_part(c, s))) {
-		ret = add_ask(c, &t, s->depth);
-		watch = t.upper && !ret ? iotarget_watch_get(t.upper) : NULL;
-		if (watch)
-			ret = add_scope(c, watch, s->depth + 1);
-		iotarget_watch_put(watch);
-	}
-	return ret;
-}
-
-static int find_concerned(struct iotarget_consent *c)
-{
-	struct scope *s;
-	int ret;
-
-	ret = find_disks(c);
-	/* The list grows as those above are found. */
-	list_for_each_entry(s, &c->scopes, node) {
-		if (!ret)
-			ret = find_targets(c, s);
-	}
-	return ret;
-}
+/* -- one at a time ------------------------------------------------------------ */
 
 /* Those who are asked already can't be asked by another. */
 static int enter(struct iotarget_consent *c)
@@ -243,7 +143,7 @@ static int enter(struct iotarget_consent *c)
 	mutex_lock(&iotarget_lowers_lock);
 	list_for_each_entry(other, &queries, node) {
 		list_for_each_entry(s, &c->scopes, node) {
-			if (!scope_of(other, s->watch))
+			if (!iotarget_scope_of(other, s->watch))
 				continue;
 			iotarget_query_refuse(c, IOTARGET_REFUSED_BY_QUERY, 0,
 					      disk_devt(s->disk),
@@ -351,44 +251,6 @@ static int ask_depth(struct iotarget_consent *c, unsigned int depth)
 			   READ_ONCE(c->unwanted),
 			   max(left, 1L));
 	return collect_answers(c, depth);
-}
-
-static bool was_asked(const struct iotarget_consent *c,
-		      const struct iotarget_told *t)
-{
-	const struct iotarget_ask *ask;
-
-	list_for_each_entry(ask, &c->asks, node) {
-		if (ask->id == t->id && ask->inst == t->inst)
-			return true;
-	}
-	return false;
-}
-
-/* Those who came while others were asked, and disks with them. */
-static int check_newcomers(struct iotarget_consent *c)
-{
-	struct iotarget_watch *watch = NULL;
-	struct scope *s;
-
-	while ((watch = iotarget_watch_next(watch, c->dev))) {
-		if (!scope_of(c, watch)) {
-			iotarget_watch_put(watch);
-			return -EAGAIN;
-		}
-	}
-	list_for_each_entry(s, &c->scopes, node) {
-		struct iotarget_told t = { };
-
-		while (iotarget_removal_next(&t, s->disk, iotarget_query_part(c, s))) {
-			if (!t.open && was_asked(c, &t))
-				continue;
-			iotarget_query_refuse(c, IOTARGET_REFUSED_BY_TARGET,
-					      -EBUSY, t.devt, t.name);
-			return -EBUSY;
-		}
-	}
-	return 0;
 }
 
 static int ask_all(struct iotarget_consent *c)
@@ -556,7 +418,7 @@ static int query_steps(struct iotarget_consent *c)
 {
 	int ret;
 
-	ret = find_concerned(c) ?: enter(c);
+	ret = iotarget_scopes_find(c) ?: enter(c);
 	if (ret)
 		return ret;
 	ret = iotarget_claims_take(c) ?: ask_all(c);
@@ -565,7 +427,7 @@ static int query_steps(struct iotarget_consent *c)
 		mutex_lock(&iotarget_lowers_lock);
 		set_agreed(c, true);
 		mutex_unlock(&iotarget_lowers_lock);
-		ret = check_newcomers(c) ?: iotarget_claims_check(c);
+		ret = iotarget_scopes_check(c) ?: iotarget_claims_check(c);
 	}
 	if (!ret && time_is_over(c))
 		ret = -ETIMEDOUT;
@@ -627,7 +489,7 @@ void iotarget_query_gone(const struct iotarget_watch *watch,
 
 	lockdep_assert_held(&iotarget_lowers_lock);
 	list_for_each_entry(c, &queries, node) {
-		s = scope_of(c, watch);
+		s = iotarget_scope_of(c, watch);
 		if (!s || (part && iotarget_query_part(c, s) != part))
 			continue;
 		s->gone = true;

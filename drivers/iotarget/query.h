@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queries: what query.c, claims.c, and control for user space, know of them.
+ * Queries: what query.c, scope.c, claims.c, and control for user space, know of them.
  */
 #ifndef _IOTARGET_QUERY_H
 #define _IOTARGET_QUERY_H
@@ -112,6 +112,12 @@ void iotarget_consent_drop(struct iotarget_consent *c);
 void iotarget_query_refuse(struct iotarget_consent *c,
 			   enum iotarget_refused_by by, int error, dev_t devt,
 			   const char *name);
+
+/* scope.c */
+struct scope *iotarget_scope_of(struct iotarget_consent *c,
+				const struct iotarget_watch *watch);
+int iotarget_scopes_find(struct iotarget_consent *c);
+int iotarget_scopes_check(struct iotarget_consent *c);
 
 /* claims.c */
 const struct block_device *
