@@ -33,8 +33,8 @@ static void fakedisk_submit_bio(struct bio *bio)
 	unsigned long flags;
 	bool hold;
 
-	if (fd->seed && bio_op(bio) == REQ_OP_READ)
-		fill(bio, fd->seed);
+	if (fd->model.seed && bio_op(bio) == REQ_OP_READ)
+		fill(bio, fd->model.seed);
 	spin_lock_irqsave(&fd->lock, flags);
 	if (fd->submitted < FAKEDISK_LOG) {
 		fd->sectors[fd->submitted] = bio->bi_iter.bi_sector;
@@ -55,8 +55,8 @@ static const struct block_device_operations fakedisk_fops = {
 	.submit_bio	= fakedisk_submit_bio,
 };
 
-/* Below a device, or NULL; several may be there at a time. */
-int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
+/* Several may be there at a time. */
+int fakedisk_make_as(struct fakedisk *fd, const struct fakedisk_model *model)
 {
 	static atomic_t numbers;
 	struct queue_limits lim = {
@@ -69,6 +69,7 @@ int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
 	int ret;
 
 	memset(fd, 0, sizeof(*fd));
+	fd->model = *model;
 	spin_lock_init(&fd->lock);
 	bio_list_init(&fd->held);
 	disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
@@ -80,7 +81,7 @@ int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "iotarget_fake%d",
 		 atomic_inc_return(&numbers));
 	set_capacity(disk, FAKEDISK_SECTORS);
-	ret = device_add_disk(parent, disk, NULL);
+	ret = device_add_disk(model->parent, disk, NULL);
 	if (ret) {
 		put_disk(disk);
 		return ret;
@@ -91,7 +92,7 @@ int fakedisk_make_below(struct fakedisk *fd, struct device *parent)
 
 int fakedisk_make(struct fakedisk *fd)
 {
-	return fakedisk_make_below(fd, NULL);
+	return fakedisk_make_as(fd, &(struct fakedisk_model){ });
 }
 
 /* Take it away under those who use it; fakedisk_remove() is still to come. */

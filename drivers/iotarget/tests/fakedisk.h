@@ -15,10 +15,20 @@
 #define FAKEDISK_LOG		64
 
 /**
+ * struct fakedisk_model - what a disk is, from the moment on at which it is there
+ * @parent: the device that it is below, or NULL
+ * @seed: of its contents, if it is to have some
+ */
+struct fakedisk_model {
+	struct device		*parent;
+	u8			seed;
+};
+
+/**
  * struct fakedisk - the disk
  * @disk: registered, or once so
  * @unplugged: not any more
- * @seed: of its contents, if it is to have some
+ * @model: what it is
  * @lock: guards what follows
  * @hold: keep bios instead of answering at once
  * @held: those that were kept
@@ -30,7 +40,7 @@
 struct fakedisk {
 	struct gendisk		*disk;
 	bool			unplugged;
-	u8			seed;
+	struct fakedisk_model	model;
 	spinlock_t		lock;	/* guards what follows */
 	bool			hold;
 	struct bio_list		held;
@@ -59,7 +69,7 @@ struct fakedisk_upper {
 };
 
 int fakedisk_make(struct fakedisk *fd);
-int fakedisk_make_below(struct fakedisk *fd, struct device *parent);
+int fakedisk_make_as(struct fakedisk *fd, const struct fakedisk_model *model);
 void fakedisk_unplug(struct fakedisk *fd);
 void fakedisk_remove(struct fakedisk *fd);
 int fakedisk_open(struct iotarget *target, struct fakedisk *fd);

@@ -259,14 +259,16 @@ static void refused_by_an_opener(struct kunit *test)
 /* On a device, so that its disk can be claimed; the target is open on it. */
 static struct device *claimable(struct kunit *test)
 {
-	struct device *parent = root_device_register("iotarget_fake");
+	struct fakedisk_model model = {
+		.parent = root_device_register("iotarget_fake"),
+	};
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(parent));
+	KUNIT_ASSERT_FALSE(test, IS_ERR(model.parent));
 	iotarget_close(owners->owner[0].target, FAKE_LONG_MS, NULL);
 	fakedisk_remove(&owners->fd[0]);
-	KUNIT_EXPECT_EQ(test, fakedisk_make_below(&owners->fd[0], parent), 0);
+	KUNIT_EXPECT_EQ(test, fakedisk_make_as(&owners->fd[0], &model), 0);
 	KUNIT_EXPECT_EQ(test, owner_open(&owners->owner[0], &owners->fd[0]), 0);
-	return parent;
+	return model.parent;
 }
 
 static struct file *claim(void)

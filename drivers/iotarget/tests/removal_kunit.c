@@ -515,6 +515,7 @@ static struct platform_driver parent_driver = {
 /* The disks anew below a device with a driver; NULL if that can't be. */
 static struct platform_device *parent_make(struct kunit *test, unsigned int nr)
 {
+	struct fakedisk_model model = { };
 	struct platform_device *parent;
 	unsigned int i;
 
@@ -526,11 +527,11 @@ static struct platform_device *parent_make(struct kunit *test, unsigned int nr)
 		platform_driver_unregister(&parent_driver);
 		return NULL;
 	}
+	model.parent = &parent->dev;
 	iotarget_close(owners->owner[0].target, FAKE_LONG_MS, NULL);
 	for (i = 0; i < nr; i++) {
 		fakedisk_remove(&owners->fd[i]);
-		KUNIT_EXPECT_EQ(test, fakedisk_make_below(&owners->fd[i],
-							  &parent->dev), 0);
+		KUNIT_EXPECT_EQ(test, fakedisk_make_as(&owners->fd[i], &model), 0);
 		KUNIT_EXPECT_EQ(test, owner_open(&owners->owner[i],
 						 &owners->fd[i]), 0);
 	}

@@ -38,6 +38,8 @@ static struct suspects {
 	enum iotarget_outcome	outcome;
 } *s;
 
+static const struct fakedisk_model plain = { .seed = 1 };
+
 static enum iotarget_bio_verdict end_bio(struct iotarget *target,
 					 struct bio *bio, blk_status_t *status,
 					 enum iotarget_outcome outcome)
@@ -75,8 +77,7 @@ static int suspects_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	s->page = alloc_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, s->page);
-	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[0]), 0);
-	s->fd[0].seed = 1;
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[0], &plain), 0);
 	s->target = iotarget_create(&params);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(s->target));
 	iotarget_get(s->target);
@@ -160,8 +161,7 @@ static void pull(struct kunit *test)
 
 static void replug(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[1]), 0);
-	s->fd[1].seed = 1;
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], &plain), 0);
 	iotarget_away_arrived();
 	KUNIT_ASSERT_TRUE(test, fake_until(!info().away));
 	KUNIT_ASSERT_EQ(test, iotarget_start_and_wait(s->target, FAKE_LONG_MS,
@@ -396,8 +396,7 @@ static void purged_before_they_are_sent_again(struct kunit *test)
 	forward(2, REQ_OP_READ);
 	fakedisk_answer_all(&s->fd[0], BLK_STS_IOERR);
 	pull(test);
-	KUNIT_ASSERT_EQ(test, fakedisk_make(&s->fd[1]), 0);
-	s->fd[1].seed = 1;
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], &plain), 0);
 	iotarget_away_arrived();
 	KUNIT_ASSERT_TRUE(test, fake_until(!info().away));
 	KUNIT_EXPECT_EQ(test, fake_word(s->target), IOTARGET_W_STOPPED);
