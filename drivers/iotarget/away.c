@@ -10,7 +10,8 @@
  * When a disk enters the system, and every now and then while something is away, each
  * disk that came since, of the driver that the lost one had, is opened and compared.
  * It is the same if it says the same of itself, has the same size, limits and place
- * in a partition table, and the contents of its ends are those that the lost one had.
+ * in a partition table, and the contents of its ends are those that the lost one had.  One
+ * that has a unique id may have grown.
  * One that is not is closed again, with nothing written to it, and the log says what
  * differs.  If two are the same, none is.
  *

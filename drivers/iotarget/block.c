@@ -273,6 +273,17 @@ static const char *limits_differ(struct block_device *lost,
 }
 
 /*
+ * One that says it is the only one of its name may have grown, while it was open or while
+ * it was gone.  A partition that has another size is another one.
+ */
+static bool size_differs(const struct block *lost, const struct block *fresh)
+{
+	if (lost->id.unique_id_len && !bdev_is_partition(fresh->bdev))
+		return fresh->size < lost->size;
+	return fresh->size != lost->size;
+}
+
+/*
  * So many sectors of the ends have to be as they were: of a device that says that it is
  * the only one of its name none, of one with a serial number, which may be that of a
  * card reader, some, of one that says nothing many.
@@ -288,7 +299,7 @@ static const char *block_differs(struct iotarget_inst *lost,
 
 	if (why)
 		return why;
-	if (a->size != b->size)
+	if (size_differs(a, b))
 		return "size";
 	why = limits_differ(a->bdev, b->bdev);
 	if (why)

@@ -155,9 +155,12 @@ const char *iotarget_keep_differs(const struct iotarget_keep *lost,
 				  const struct iotarget_keep *fresh,
 				  unsigned int enough)
 {
+	/* Of one that has grown only the beginning is where it was. */
+	const unsigned int nr = lost->tail == fresh->tail ?
+				IOTARGET_EDGES : IOTARGET_EDGE_SECTORS;
 	unsigned int i, same = 0;
 
-	for (i = 0; i < IOTARGET_EDGES; i++) {
+	for (i = 0; i < nr; i++) {
 		if (i % IOTARGET_EDGE_SECTORS >= lost->head ||
 		    test_bit(i, lost->written))
 			continue;

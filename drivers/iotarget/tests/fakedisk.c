@@ -50,9 +50,21 @@ static void fakedisk_submit_bio(struct bio *bio)
 		bio_endio(bio);
 }
 
+static int fakedisk_get_unique_id(struct gendisk *disk, u8 id[16],
+				  enum blk_unique_id type)
+{
+	struct fakedisk *fd = disk->private_data;
+
+	if (!fd->model.unique || type != BLK_UID_NAA)
+		return -EINVAL;
+	memset(id, fd->model.unique, 16);
+	return 16;
+}
+
 static const struct block_device_operations fakedisk_fops = {
 	.owner		= THIS_MODULE,
 	.submit_bio	= fakedisk_submit_bio,
+	.get_unique_id	= fakedisk_get_unique_id,
 };
 
 /* Several may be there at a time. */
@@ -80,7 +92,7 @@ int fakedisk_make_as(struct fakedisk *fd, const struct fakedisk_model *model)
 	disk->flags = GENHD_FL_NO_PART;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "iotarget_fake%d",
 		 atomic_inc_return(&numbers));
-	set_capacity(disk, FAKEDISK_SECTORS);
+	set_capacity(disk, model->sectors ?: FAKEDISK_SECTORS);
 	ret = device_add_disk(model->parent, disk, NULL);
 	if (ret) {
 		put_disk(disk);

@@ -18,10 +18,14 @@
  * struct fakedisk_model - what a disk is, from the moment on at which it is there
  * @parent: the device that it is below, or NULL
  * @seed: of its contents, if it is to have some
+ * @unique: of its unique id, if it is to have one
+ * @sectors: its size, or 0 for FAKEDISK_SECTORS
  */
 struct fakedisk_model {
 	struct device		*parent;
 	u8			seed;
+	u8			unique;
+	sector_t		sectors;
 };
 
 /**

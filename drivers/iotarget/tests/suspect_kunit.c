@@ -159,13 +159,18 @@ static void pull(struct kunit *test)
 					   IOTARGET_IS_GONE));
 }
 
-static void replug(struct kunit *test)
+static void replug_as(struct kunit *test, const struct fakedisk_model *model)
 {
-	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], &plain), 0);
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], model), 0);
 	iotarget_away_arrived();
 	KUNIT_ASSERT_TRUE(test, fake_until(!info().away));
 	KUNIT_ASSERT_EQ(test, iotarget_start_and_wait(s->target, FAKE_LONG_MS,
 						      NULL), 0);
+}
+
+static void replug(struct kunit *test)
+{
+	replug_as(test, &plain);
 }
 
 static void still_there(struct kunit *test)
@@ -411,6 +416,57 @@ static void purged_before_they_are_sent_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_NEVER_SENT);
 }
 
+static void open_as(struct kunit *test, const struct fakedisk_model *model)
+{
+	KUNIT_ASSERT_EQ(test, iotarget_close(s->target, FAKE_LONG_MS, NULL), 0);
+	fakedisk_remove(&s->fd[0]);
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[0], model), 0);
+	KUNIT_ASSERT_EQ(test, open_with(0), 0);
+}
+
+static void expect_refused(struct kunit *test, const struct fakedisk_model *model)
+{
+	pull(test);
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], model), 0);
+	iotarget_away_arrived();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->target->removal.nr_refused)));
+	KUNIT_EXPECT_TRUE(test, info().away);
+}
+
+/* One of which there is no other may have grown, */
+static void grown_meanwhile(struct kunit *test)
+{
+	struct fakedisk_model model = { .seed = 1, .unique = 7 };
+
+	open_as(test, &model);
+	pull(test);
+	forward(0, REQ_OP_WRITE);
+	model.sectors = FAKEDISK_SECTORS + 8;
+	replug_as(test, &model);
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, info().capacity, model.sectors << SECTOR_SHIFT);
+}
+
+/* but not shrunk, */
+static void shrunk_meanwhile(struct kunit *test)
+{
+	struct fakedisk_model model = { .seed = 1, .unique = 7 };
+
+	open_as(test, &model);
+	model.sectors = FAKEDISK_SECTORS - 8;
+	expect_refused(test, &model);
+}
+
+/* and one that says nothing of the kind is another then. */
+static void larger_is_another(struct kunit *test)
+{
+	const struct fakedisk_model larger = {
+		.seed = 1, .sectors = FAKEDISK_SECTORS + 8,
+	};
+
+	expect_refused(test, &larger);
+}
+
 /* Not back in time. */
 static void given_up(struct kunit *test)
 {
@@ -504,6 +560,9 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(purge_fails_them_unknown),
 	KUNIT_CASE(close_waits_for_nobody),
 	KUNIT_CASE(purged_before_they_are_sent_again),
+	KUNIT_CASE(grown_meanwhile),
+	KUNIT_CASE(shrunk_meanwhile),
+	KUNIT_CASE(larger_is_another),
 	KUNIT_CASE(given_up),
 	KUNIT_CASE(swap_does_not_wait),
 	KUNIT_CASE(others_are_told_at_once),
