@@ -130,6 +130,8 @@ static int wait_start(struct iotarget_verb_op *op,
 
 	if (ret == -ECANCELED && READ_ONCE(op->target->gate.lost))
 		op->why = "its device is gone: it starts when that is back";
+	else if (ret == -ECANCELED && READ_ONCE(op->target->gate.agreed))
+		op->why = "it has agreed that its device goes: it starts if that stays";
 	return ret;
 }
 

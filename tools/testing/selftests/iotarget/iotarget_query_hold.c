@@ -4,6 +4,8 @@
  * comes until the device is back, or stays; with the file system frozen before, or not.
  * What is about the freeze alone is in iotarget_query_freeze.c.
  */
+#include <string.h>
+
 #include "consent.h"
 #include "fixture.h"
 
@@ -115,12 +117,29 @@ TEST_F_TIMEOUT(mounted, agreed_and_expired, 60)
 	goes_on(_metadata, &self->c, &writer);
 }
 
+static int start_by_netlink(struct consent *c, struct nl_event *event)
+{
+	uint64_t cookie = 0;
+	struct nl_msg msg;
+	int ret;
+
+	nl_msg_init(&c->ask, &msg, IOTARGET_CMD_START, 0);
+	nl_put_text(&msg, IOTARGET_A_VERB_NAME, GATE);
+	ret = nl_ask(&c->ask, &msg, &cookie, NULL) ?:
+	      nl_await(&c->ear, IOTARGET_EVENT_KIND_RESULT, cookie, event, LONG_MS);
+	return ret ?: -(int)event->error;
+}
+
 /* Somebody may start it, and has to wait all the same. */
 TEST_F_TIMEOUT(mounted, started_while_all_agree, 60)
 {
+	struct nl_event event;
 	struct job writer;
 
 	agrees(_metadata, &self->c, &writer, 0, variant->frozen);
+	EXPECT_EQ(-ECANCELED, start_by_netlink(&self->c, &event));
+	EXPECT_NE(NULL, strstr(event.message, "starts if that stays"))
+		TH_LOG("%s", event.message);
 	EXPECT_EQ(0, gate_set(GATE, "state", "stop forever"));
 	EXPECT_EQ(0, gate_set(GATE, "state", "start"));
 	EXPECT_TRUE(gate_is(GATE, "stopped"));
