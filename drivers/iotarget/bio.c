@@ -352,7 +352,8 @@ static noinline void forward_slow(struct iotarget *target, struct bio *bio,
  * says; or with %BLK_STS_OFFLINE if the target is closed, purged or deleted, or
  * becomes so while the bio is held; with %BLK_STS_AGAIN or %BLK_STS_IOERR
  * instead of being held if it is %REQ_NOWAIT or %REQ_RAHEAD; with
- * %BLK_STS_NOTSUPP if it is polled or for zones.  While it is held nothing is
+ * %BLK_STS_NOTSUPP if it is polled or for zones, or @flags are bad
+ * (%IOTARGET_SEND_ATOMIC with %IOTARGET_SEND_IGNORE_STATE is).  While it is held nothing is
  * allocated.  What is longer than the device takes is split below.  Operation,
  * flags, priority, hints, integrity and encryption go along, and so does the
  * cgroup of the submitter.
@@ -606,7 +607,8 @@ static noinline int send_slow(struct iotarget *target, struct iotarget_bio *tb,
  *
  * Context: as submit_bio(); any with %IOTARGET_SEND_ATOMIC.
  * Return: 0; -ESHUTDOWN: closed, purged or deleted; -EAGAIN: it would be held,
- * and the bio is %REQ_NOWAIT or the flag says not to; -EOPNOTSUPP: polled or
+ * and the bio is %REQ_NOWAIT or the flag says not to; -ENOBUFS: its device is away, and
+ * more than the policy's hold_bytes would be held; -EOPNOTSUPP: polled or
  * for zones; -EINVAL.
  */
 int iotarget_send_bio(struct iotarget *target, struct iotarget_bio *tb,

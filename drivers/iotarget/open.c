@@ -378,7 +378,8 @@ static int open_checked(struct iotarget *target,
  * the device is claimed, mounted, or shared with targets that do not allow it;
  * -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG for the path; -ENOTBLK: not
  * a block device; -ENXIO, -ENODEV: no such device; -ENOMEDIUM: an empty one;
- * -EACCES: writing to a read-only one; -EBADF: a file that is open for neither
+ * -EACCES: writing to a read-only one; -EIO and the like: with %IOTARGET_POLICY_HOLD,
+ * its ends could not be read; -EBADF: a file that is open for neither
  * reading nor writing; -EPERM by the device cgroup;
  * -ETIMEDOUT, -EINTR: nobody waits any more, and if the device opens later it
  * is closed again; -ECANCELED: closed or deleted meanwhile; -ESHUTDOWN:

@@ -166,9 +166,10 @@ int iotarget_policy_change(struct iotarget *target,
  * With %IOTARGET_POLICY_HOLD a target that is opened by path or number does not fail
  * what is held when its device is gone without having been asked, and what comes then: it
  * reads as stopped, and holds it until the device is back, however it is called then, or
- * the time or the memory of the policy is used up.  What the device had is
- * completed as the device's driver does, mostly with an error and an outcome of
- * %IOTARGET_UNKNOWN.
+ * the time or the memory of the policy is used up.  Of what the device had and did not
+ * answer, a forwarded bio that reads is sent again when the device is back, and with
+ * %IOTARGET_POLICY_REPLAY one that writes; all else completes as the device's driver says,
+ * mostly with an error and an outcome of %IOTARGET_UNKNOWN.
  *
  * The policy may be changed at any time, and the new one counts at once.  While the
  * device is waited for, the time counts from its loss, what is held already stays held

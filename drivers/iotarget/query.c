@@ -603,7 +603,8 @@ static int wait_answer(struct iotarget_consent *c)
  *
  * Every target on every disk below @dev is asked, those that stand on others first,
  * and every other user of these disks counts as a refusal.  If all agree, their
- * devices are closed and stay claimed until they are gone, or the agreement ends.
+ * devices are closed, or get nothing any more (iotarget_query_remove_hold()), and stay
+ * claimed until they are gone, or the agreement ends.
  *
  * Extension; the system's part in KMDF.
  *
@@ -659,7 +660,7 @@ EXPORT_SYMBOL_GPL(iotarget_query_remove);
  *
  * Context: process; sleeps, killable.
  * Return: 0: it is gone; -ETIME: the agreement has expired; -ECANCELED: it was ended;
- * -ETIMEDOUT, -EINTR.
+ * -ETIMEDOUT, -EINTR; -EINVAL, -EWOULDBLOCK.
  */
 int iotarget_query_wait(struct iotarget_consent *consent,
 			unsigned int timeout_ms)
@@ -683,7 +684,8 @@ EXPORT_SYMBOL_GPL(iotarget_query_wait);
  *
  * Context: process; sleeps, killable.
  * Return: 0: the device was removed; -ECANCELED: it stays; -ETIME: the agreement
- * had expired before; -ETIMEDOUT, -EINTR: some are not back yet.
+ * had expired before; -ETIMEDOUT, -EINTR: some are not back yet; -EINVAL, -EWOULDBLOCK:
+ * nor was it waited for.
  */
 int iotarget_query_end(struct iotarget_consent *consent,
 		       unsigned int timeout_ms)

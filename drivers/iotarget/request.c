@@ -604,7 +604,8 @@ static int send(struct iotarget *target, struct iotarget_request *req,
  * Context: process, may sleep as submit_bio() may; with %IOTARGET_SEND_ATOMIC
  * any, and then a worker submits it, and until then it counts as held (as sent,
  * if it ignores the state).
- * Return: 0; -ESHUTDOWN for the target's state; -EAGAIN; -ECANCELED for the
+ * Return: 0; -ESHUTDOWN for the target's state; -EAGAIN; -ENOBUFS: its device is
+ * away, and more than the policy's hold_bytes would be held; -ECANCELED for the
  * latch; -ETIMEDOUT if the time was over before the gate; -EINVAL for options or
  * an unformatted request; -EBUSY if it is outstanding; -EWOULDBLOCK in atomic
  * context without the flag; with %IOTARGET_SEND_SYNCHRONOUS also the request's

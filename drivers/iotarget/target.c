@@ -408,7 +408,8 @@ EXPORT_SYMBOL_GPL(iotarget_start);
  *
  * Context: process; sleeps, killable.  Not from a callback of the target.
  * Return: as iotarget_start(); -ETIMEDOUT, -EINTR: started, still draining;
- * -ECANCELED: stopped, purged or closed meanwhile; -EWOULDBLOCK.
+ * -ECANCELED: stopped, purged or closed meanwhile, or its device is away, or was agreed
+ * to go: it starts when that is back, or stays; -EWOULDBLOCK.
  */
 int iotarget_start_and_wait(struct iotarget *target, unsigned int timeout_ms,
 			    struct iotarget_wait_report *report)

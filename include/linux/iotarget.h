@@ -698,7 +698,7 @@ struct iotarget_abi {
 	.policy_size	= sizeof(struct iotarget_policy), \
 }
 
-/* target.c */
+/* target.c, open.c */
 struct iotarget *__iotarget_create(const struct iotarget_create_params *params,
 				   const struct iotarget_abi *abi);
 
@@ -745,16 +745,16 @@ const char *iotarget_name(struct iotarget *target);
 struct device *iotarget_owner(struct iotarget *target);
 void *iotarget_priv(struct iotarget *target);
 
-/* away.c */
+/* policy.c */
 int iotarget_set_policy(struct iotarget *target,
 			const struct iotarget_policy *policy);
 void iotarget_accept_loss(struct iotarget *target);
 
-/* control.c */
+/* stops.c */
 int iotarget_stop_for(struct iotarget *target, unsigned int expires_ms,
 		      const char *reason);
 
-/* removal.c */
+/* defaults.c, asked.c */
 int iotarget_query_remove_default(struct iotarget *target,
 				  const struct iotarget_query *query);
 int iotarget_query_remove_hold(struct iotarget *target,
@@ -773,7 +773,7 @@ int iotarget_query_wait(struct iotarget_consent *consent,
 int iotarget_query_end(struct iotarget_consent *consent,
 		       unsigned int timeout_ms);
 
-/* request.c */
+/* reqmem.c, format.c, request.c */
 struct iotarget_request *iotarget_request_alloc(gfp_t gfp);
 void iotarget_request_init(struct iotarget_request *req);
 int iotarget_request_reuse(struct iotarget_request *req);

@@ -190,6 +190,7 @@ static void expect_order(struct kunit *test, const u8 *want, unsigned int n)
 		KUNIT_EXPECT_EQ(test, b->fd.sectors[i], 8 * want[i]);
 }
 
+/* F32 */
 static void forwarded_as_a_clone(struct kunit *test)
 {
 	const blk_opf_t opf = REQ_OP_WRITE | REQ_FUA | REQ_PREFLUSH | REQ_SYNC |
@@ -312,6 +313,7 @@ static void nowait_and_readahead_are_not_held(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->upper[2].status, BLK_STS_OK);
 }
 
+/* F32: its completion is observed. */
 static void owner_changes_the_status(struct kunit *test)
 {
 	b->new_status = BLK_STS_PROTECTION;
@@ -351,6 +353,7 @@ static void not_again_after_a_purge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, b->upper[0].status, BLK_STS_TRANSPORT);
 }
 
+/* F27 */
 static void forgotten_is_not_tracked(struct kunit *test)
 {
 	struct bio *bio = upper_io(0, REQ_OP_READ);

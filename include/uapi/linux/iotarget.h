@@ -127,8 +127,8 @@ enum iotarget_refuser {
  *   device to be back.
  * @IOTARGET_GONE_POLICY_LOSSY: What the device may have lost with its cache is
  *   no error.
- * @IOTARGET_GONE_POLICY_REPLAY: What was forwarded for writing, and what the
- *   device had not answered when it was gone, is sent again when it is back.
+ * @IOTARGET_GONE_POLICY_REPLAY: What was forwarded for writing, and the device
+ *   had and did not answer, is sent again when it is back.
  */
 enum iotarget_gone_policy {
 	IOTARGET_GONE_POLICY_HOLD = 1,
