@@ -193,6 +193,8 @@ static struct iotarget_inst *open_inst(struct search *s, dev_t devt, u32 access,
 		.access = access,
 		.share = share,
 		.devt = devt,
+		/* A disk may be held up by its gate, and that by this target. */
+		.nowait = true,
 	};
 	struct iotarget_inst *inst;
 	int ret;
@@ -257,6 +259,9 @@ static void try_disk(struct search *s, struct gendisk *disk)
 	const char *why;
 	dev_t devt;
 
+	/* The walk may begin anew, when a disk leaves. */
+	if (s->same && disk->diskseq == s->diskseq)
+		return;
 	if (disk->fops != lost->bd_disk->fops ||
 	    was_refused(&s->target->removal, disk->diskseq))
 		return;

@@ -116,7 +116,7 @@ static void forward_end_io(struct bio *clone)
 		bio_end_io_acct(upper, fwd->start);
 	if (unlikely(pass.inst->keep))
 		iotarget_keep_back(pass.inst->keep, upper->bi_opf,
-				   upper->bi_iter.bi_size, !status, pass.flags);
+				   upper->bi_iter.bi_size, !status, fwd->covers);
 	outcome = outcome_of(pass.inst, status);
 	if (unlikely(outcome == IOTARGET_UNKNOWN) && pass.inst->keep &&
 	    iotarget_suspect_keep(fwd))
@@ -199,9 +199,9 @@ static void forward_submit(const struct iotarget_pass pass, struct bio *bio)
 	clone->bi_end_io = forward_end_io;
 	if (unlikely(inst->keep)) {
 		fwd->sent = ktime_get_ns();
-		fwd->pass.flags |= iotarget_keep_sent(inst->keep, bio->bi_opf,
-						      bio->bi_iter.bi_sector,
-						      bio->bi_iter.bi_size);
+		fwd->covers = iotarget_keep_sent(inst->keep, bio->bi_opf,
+						 bio->bi_iter.bi_sector,
+						 bio->bi_iter.bi_size);
 	}
 	trace_block_bio_remap(clone, bio->bi_bdev->bd_dev,
 			      bio->bi_iter.bi_sector);
@@ -433,7 +433,7 @@ static noinline bool own_keep(struct iotarget_bio *tb,
 	if (iotarget_keep_refuses(keep, bio->bi_opf))
 		return false;
 	tb->unit.bytes = bio->bi_iter.bi_size;
-	tb->unit.flags |= iotarget_keep_sent(keep, bio->bi_opf,
+	tb->unit.covers = iotarget_keep_sent(keep, bio->bi_opf,
 					     bio->bi_iter.bi_sector,
 					     tb->unit.bytes);
 	return true;
@@ -446,7 +446,7 @@ static void own_end_io(struct bio *bio)
 
 	if (unlikely(keep))
 		iotarget_keep_back(keep, bio->bi_opf, tb->unit.bytes,
-				   !bio->bi_status, tb->unit.flags);
+				   !bio->bi_status, tb->unit.covers);
 	own_finish(tb, outcome_of(tb->unit.inst, bio->bi_status));
 }
 

@@ -31,7 +31,6 @@
  * @lower: the device's object, and the holder of the claim
  * @use: our entry there
  * @id: who the device says it is
- * @size: its size when it was opened, in bytes: one that is gone has none
  * @bios: for requests of more than one part
  * @clones: for forwarded bios
  */
@@ -43,7 +42,6 @@ struct block {
 	struct iotarget_lower	*lower;
 	struct iotarget_use	use;
 	struct iotarget_identity id;
-	u64			size;
 	struct bio_set		bios;
 	struct bio_set		clones;
 };
@@ -142,14 +140,13 @@ static int block_check_device(struct block *b)
 }
 
 /* What it takes to know it again. */
-static int block_keep(struct iotarget_inst *inst, struct block *b)
+static int block_keep(struct iotarget_inst *inst, struct block *b, bool nowait)
 {
 	struct iotarget_keep *keep;
 
-	b->size = bdev_nr_bytes(b->bdev);
 	if (!(READ_ONCE(inst->target->policy.flags) & IOTARGET_POLICY_HOLD))
 		return 0;
-	keep = iotarget_keep_alloc(b->bdev);
+	keep = iotarget_keep_alloc(b->bdev, nowait);
 	if (IS_ERR(keep))
 		return PTR_ERR(keep);
 	inst->keep = keep;
@@ -209,16 +206,18 @@ static int block_open(struct iotarget_inst *inst,
 	if (ret)
 		goto close_file;
 	iotarget_watch_arm(b->use.watch);
+	/* First, as a disk whose gate is shut is not asked who it is. */
+	ret = block_keep(inst, b, how->nowait);
+	if (ret)
+		goto unshare;
 	iotarget_lower_identify(b->bdev, &b->id);
 	b->use.id = &b->id;
 	if (how->only && (identity_differs(&how->id, &b->id) ||
 			  (how->diskseq &&
-			   how->diskseq != b->bdev->bd_disk->diskseq)))
+			   how->diskseq != b->bdev->bd_disk->diskseq))) {
 		ret = -ESTALE;
-	else
-		ret = block_keep(inst, b);
-	if (ret)
-		goto unshare;
+		goto free_keep;
+	}
 	inst->backend = b;
 	inst->use = &b->use;
 	inst->watch = iotarget_watch_ref(b->use.watch);
@@ -226,6 +225,9 @@ static int block_open(struct iotarget_inst *inst,
 	inst->clones = &b->clones;
 	return 0;
 
+free_keep:
+	iotarget_keep_free(inst->keep);
+	inst->keep = NULL;
 unshare:
 	iotarget_lower_unshare(&b->use);
 close_file:
@@ -273,20 +275,32 @@ static const char *limits_differ(struct block_device *lost,
 }
 
 /*
- * One that says it is the only one of its name may have grown, while it was open or while
- * it was gone.  A partition that has another size is another one.
+ * Is its unique id its own?  A disk without hardware may tell that of one that it stands
+ * on, as others that stand there do.
  */
-static bool size_differs(const struct block *lost, const struct block *fresh)
+static bool is_unique(const struct block *b)
 {
-	if (lost->id.unique_id_len && !bdev_is_partition(fresh->bdev))
-		return fresh->size < lost->size;
-	return fresh->size != lost->size;
+	return b->id.unique_id_len && disk_to_dev(b->bdev->bd_disk)->parent;
 }
 
 /*
- * So many sectors of the ends have to be as they were: of a device that says that it is
- * the only one of its name none, of one with a serial number, which may be that of a
- * card reader, some, of one that says nothing many.
+ * One that is the only one of its name may have grown, while it was open or while it was
+ * gone.  A partition that has another size is another one.
+ */
+static bool size_differs(const struct iotarget_keep *lost,
+			 const struct iotarget_keep *fresh, bool unique)
+{
+	const sector_t was = READ_ONCE(lost->sectors);
+
+	if (unique && !bdev_is_partition(fresh->bdev))
+		return fresh->sectors < was;
+	return fresh->sectors != was;
+}
+
+/*
+ * So many sectors of the ends have to be as they were: of a device that is the only one of
+ * its name none, unless it has grown; of one with a serial number, which may be that of a
+ * card reader, some; of one that says nothing many.
  */
 #define SOME_SECTORS	8
 #define MANY_SECTORS	64
@@ -296,20 +310,24 @@ static const char *block_differs(struct iotarget_inst *lost,
 {
 	const struct block *a = lost->backend, *b = fresh->backend;
 	const char *why = identity_differs(&a->id, &b->id);
+	const bool unique = is_unique(b);
+	unsigned int enough = MANY_SECTORS;
 
-	if (why)
-		return why;
-	if (size_differs(a, b))
-		return "size";
-	why = limits_differ(a->bdev, b->bdev);
 	if (why)
 		return why;
 	if (!lost->keep || !fresh->keep)
 		return "nothing is known of it";
-	return iotarget_keep_differs(lost->keep, fresh->keep,
-				     a->id.unique_id_len ? 0 :
-				     *a->id.serial ? SOME_SECTORS :
-						     MANY_SECTORS);
+	if (size_differs(lost->keep, fresh->keep, unique))
+		return "size";
+	why = limits_differ(a->bdev, b->bdev);
+	if (why)
+		return why;
+	/* Ids that are not unique exist: then the contents of one that has grown decide. */
+	if (unique && fresh->keep->tail == lost->keep->tail)
+		enough = 0;
+	else if (unique || *a->id.serial)
+		enough = SOME_SECTORS;
+	return iotarget_keep_differs(lost->keep, fresh->keep, enough);
 }
 
 /*
@@ -391,6 +409,14 @@ static int nothing_there(struct iotarget_inst *inst)
 	return -ENODEV;
 }
 
+/* Of one that is waited for. */
+static u64 size_that_was(struct iotarget_inst *inst)
+{
+	if (!inst->keep || !READ_ONCE(inst->target->gate.lost))
+		return 0;
+	return (u64)READ_ONCE(inst->keep->sectors) << SECTOR_SHIFT;
+}
+
 static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 {
 	const struct block *b = inst->backend;
@@ -399,8 +425,7 @@ static int block_check(struct iotarget_inst *inst, struct iotarget_request *req)
 	 * Read once: a device that goes in between has one answer, not two.  And one that
 	 * is waited for comes back with the size that it had.
 	 */
-	const u64 size = bdev_nr_bytes(b->bdev) ?:
-			 READ_ONCE(inst->target->gate.lost) ? b->size : 0;
+	const u64 size = bdev_nr_bytes(b->bdev) ?: size_that_was(inst);
 	u64 end;
 
 	switch (req->type) {
@@ -458,7 +483,7 @@ static noinline bool keep_sent(struct iotarget_keep *keep,
 
 	if (iotarget_keep_refuses(keep, opf))
 		return false;
-	req->unit.flags |= iotarget_keep_sent(keep, opf,
+	req->unit.covers = iotarget_keep_sent(keep, opf,
 					      req->pos >> SECTOR_SHIFT,
 					      req->len);
 	return true;
@@ -472,7 +497,7 @@ static void block_done(struct iotarget_request *req, int status,
 
 	if (unlikely(keep))
 		iotarget_keep_back(keep, block_opf(req), bytes,
-				   !status || bytes, req->unit.flags);
+				   !status || bytes, req->unit.covers);
 	iotarget_request_done(req, status, outcome, bytes);
 }
 
@@ -512,6 +537,8 @@ static void parts_put(struct iotarget_request *req)
 static void part_failed(struct iotarget_request *req, size_t offset,
 			blk_status_t status)
 {
+	const enum iotarget_outcome outcome =
+		iotarget_block_outcome(req->unit.inst, status);
 	unsigned long flags;
 
 	spin_lock_irqsave(&req->part_lock, flags);
@@ -519,8 +546,7 @@ static void part_failed(struct iotarget_request *req, size_t offset,
 		req->status = blk_status_to_errno(status);
 		req->bytes = offset;
 	}
-	req->outcome = max_t(u8, req->outcome,
-			     iotarget_block_outcome(req->unit.inst, status));
+	req->outcome = max_t(u8, req->outcome, outcome);
 	spin_unlock_irqrestore(&req->part_lock, flags);
 }
 

@@ -622,6 +622,7 @@ __iotarget_disk_create(const struct iotarget_disk_params *params,
 		goto delete;
 	}
 	ret = add_disk_over(d, params, entry.bdev);
+	entry.reads_only = true;
 	iotarget_leave(&entry);
 	if (ret)
 		goto delete;

@@ -23,7 +23,8 @@
 /**
  * iotarget_disk_enter - pass the gate on the way to the device below
  * @gd: the disk
- * @entry: to be given to iotarget_leave() after success
+ * @entry: to be given to iotarget_leave() after success; most of what is done there
+ *	writes nothing, so who may have has to say so
  *
  * Context: process; sleeps, killable.
  * Return: 0, -ENXIO, -EAGAIN, -EINTR.
@@ -37,6 +38,9 @@ int iotarget_disk_enter(struct gendisk *gd, struct iotarget_entry *entry)
 			     current->flags & PF_KTHREAD ?
 			     KTHREAD_WAIT_MS : IOTARGET_WAIT_FOREVER);
 	switch (ret) {
+	case 0:
+		entry->reads_only = true;
+		return 0;
 	case -ESHUTDOWN:
 		return -ENXIO;
 	case -ETIMEDOUT:
@@ -95,6 +99,13 @@ static ioctl_fn *lower_ioctl(struct block_device *lower, bool compat)
 	return compat ? fops->compat_ioctl : fops->ioctl;
 }
 
+/* Its driver does not know it, or did not allow it: nothing was done. */
+static bool was_refused(int ret)
+{
+	return ret == -ENOIOCTLCMD || ret == -ENOTTY || ret == -EINVAL ||
+	       ret == -EPERM || ret == -EACCES;
+}
+
 static int forward_ioctl(struct block_device *bdev, blk_mode_t mode,
 			 unsigned int cmd, unsigned long arg, bool compat)
 {
@@ -113,6 +124,7 @@ static int forward_ioctl(struct block_device *bdev, blk_mode_t mode,
 		ret = -ENOIOCTLCMD;
 	else
 		ret = fn(entry.bdev, mode, cmd, arg);
+	entry.reads_only = was_refused(ret);
 	iotarget_leave(&entry);
 	return ret;
 }

@@ -91,7 +91,7 @@ EXPORT_SYMBOL_GPL(iotarget_enter);
 void iotarget_leave(struct iotarget_entry *entry)
 {
 	/* Before the reference goes, which keeps it. */
-	if (unlikely(entry->inst->keep))
+	if (unlikely(entry->inst->keep) && !entry->reads_only)
 		iotarget_keep_entered(entry->inst->keep);
 	iotarget_gate_leave(entry->inst, entry->epoch, entry->flags);
 }

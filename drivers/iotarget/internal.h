@@ -84,7 +84,6 @@ enum iotarget_unit_where {
 #define IOTARGET_UNIT_NOWAIT	BIT(3)	/* refuse rather than hold */
 #define IOTARGET_UNIT_LISTED	BIT(4)	/* in inst->sent or inst->asked */
 #define IOTARGET_UNIT_BIO	BIT(5)	/* of an iotarget_bio, not a request */
-#define IOTARGET_UNIT_METER	BIT(6)	/* a flush that keep.c counts with */
 
 /* Bits of a request. */
 enum {
@@ -463,6 +462,7 @@ struct iotarget_inst {
  * @only: it has to say @id of itself
  * @id: that
  * @diskseq: and its disk to be in that place of the sequence; 0: in any
+ * @nowait: do not wait for a disk whose gate is shut: it may be ours
  * @data: the backend's own
  */
 struct iotarget_open {
@@ -474,6 +474,7 @@ struct iotarget_open {
 	bool			only;
 	struct iotarget_identity id;
 	u64			diskseq;
+	bool			nowait;
 	void			*data;
 };
 
@@ -653,6 +654,7 @@ void iotarget_request_timeout(struct timer_list *timer);
  * @counted: in the statistics of the upper disk
  * @start: when, for them
  * @sent: when it was sent, in ktime_get() ns; with a policy that holds
+ * @covers: likewise, see iotarget_keep_sent()
  * @upper: the bio that was forwarded
  * @clone: the one that is sent
  */
@@ -661,6 +663,7 @@ struct iotarget_forward {
 	bool			counted;
 	unsigned long		start;
 	u64			sent;
+	u64			covers;
 	struct bio		*upper;
 	struct bio		clone;
 };

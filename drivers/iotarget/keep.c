@@ -11,9 +11,7 @@
  *
  * What has it lost?  A device that loses its power loses what its cache had.  A flush
  * makes durable what was acknowledged before the flush was submitted: that is summed up
- * then, and counts when the flush has succeeded.  A flush that is submitted while another
- * is out makes nothing durable by our count, which errs on the side of a loss, until the
- * next one.
+ * then, goes along with the flush, and counts when it has succeeded.
  *
  * Context: as said at each function.  Lock: none.
  */
@@ -42,14 +40,14 @@ static void note_sector(struct iotarget_keep *keep, unsigned int i,
 	__assign_bit(i, keep->plain, !memcmp(data, data + 1, SECTOR_SIZE - 1));
 }
 
-static int read_sectors(struct block_device *bdev, sector_t sector,
-			unsigned int nr, void *buf)
+static int read_sectors(struct block_device *bdev, blk_opf_t opf,
+			sector_t sector, unsigned int nr, void *buf)
 {
 	struct bio_vec bvec;
 	struct bio bio;
 	int ret;
 
-	bio_init(&bio, bdev, &bvec, 1, REQ_OP_READ | REQ_SYNC);
+	bio_init(&bio, bdev, &bvec, 1, opf);
 	bio.bi_iter.bi_sector = sector;
 	__bio_add_page(&bio, virt_to_page(buf), nr << SECTOR_SHIFT,
 		       offset_in_page(buf));
@@ -59,8 +57,8 @@ static int read_sectors(struct block_device *bdev, sector_t sector,
 }
 
 /* In pieces: memory is short when all of it waits for the device to be back. */
-static int read_edge(struct iotarget_keep *keep, sector_t sector,
-		     unsigned int nr, unsigned int bit, void *buf,
+static int read_edge(struct iotarget_keep *keep, blk_opf_t opf,
+		     sector_t sector, unsigned int nr, unsigned int bit, void *buf,
 		     unsigned int piece)
 {
 	unsigned int i, n;
@@ -68,7 +66,7 @@ static int read_edge(struct iotarget_keep *keep, sector_t sector,
 
 	for (; nr; nr -= n, sector += n) {
 		n = min(nr, piece);
-		ret = read_sectors(keep->bdev, sector, n, buf);
+		ret = read_sectors(keep->bdev, opf, sector, n, buf);
 		if (ret)
 			return ret;
 		for (i = 0; i < n; i++)
@@ -77,11 +75,13 @@ static int read_edge(struct iotarget_keep *keep, sector_t sector,
 	return 0;
 }
 
-static int read_edges(struct iotarget_keep *keep)
+static int read_edges(struct iotarget_keep *keep, bool nowait)
 {
+	const blk_opf_t opf = REQ_OP_READ | REQ_SYNC |
+			      (nowait && bdev_nowait(keep->bdev) ? REQ_NOWAIT : 0);
 	const unsigned int bs = bdev_logical_block_size(keep->bdev);
 	const unsigned int order = get_order(bs);
-	const sector_t sectors = bdev_nr_sectors(keep->bdev);
+	const sector_t sectors = keep->sectors;
 	const unsigned int piece = (PAGE_SIZE << order) >> SECTOR_SHIFT;
 	unsigned int nr;
 	void *buf;
@@ -96,8 +96,8 @@ static int read_edges(struct iotarget_keep *keep)
 	buf = (void *)__get_free_pages(GFP_NOIO, order);
 	if (!buf)
 		return -ENOMEM;
-	ret = read_edge(keep, 0, nr, 0, buf, piece) ?:
-	      read_edge(keep, keep->tail, nr, IOTARGET_EDGE_SECTORS, buf,
+	ret = read_edge(keep, opf, 0, nr, 0, buf, piece) ?:
+	      read_edge(keep, opf, keep->tail, nr, IOTARGET_EDGE_SECTORS, buf,
 			piece);
 	free_pages((unsigned long)buf, order);
 	return ret;
@@ -106,11 +106,12 @@ static int read_edges(struct iotarget_keep *keep)
 /**
  * iotarget_keep_alloc - look at a device that was opened
  * @bdev: the device; stays open as long as what is returned
+ * @nowait: do not wait behind a gate that is shut
  *
  * Context: process; sleeps, does I/O.
- * Return: what is kept of it, or an ERR_PTR: -ENOMEM, -EIO and the like.
+ * Return: what is kept of it, or an ERR_PTR: -ENOMEM, -EIO and the like; -EAGAIN.
  */
-struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev)
+struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev, bool nowait)
 {
 	struct iotarget_keep *keep = kzalloc(sizeof(*keep), GFP_KERNEL);
 	int ret = -ENOMEM;
@@ -118,10 +119,11 @@ struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev)
 	if (!keep)
 		return ERR_PTR(-ENOMEM);
 	keep->bdev = bdev;
+	keep->sectors = bdev_nr_sectors(bdev);
 	keep->cache = bdev_write_cache(bdev);
 	keep->acked = alloc_percpu(u64);
 	if (keep->acked)
-		ret = read_edges(keep);
+		ret = read_edges(keep, nowait);
 	if (!ret)
 		return keep;
 	iotarget_keep_free(keep);
@@ -215,12 +217,15 @@ static u64 acked(const struct iotarget_keep *keep)
  */
 u64 iotarget_keep_at_risk(const struct iotarget_keep *keep)
 {
-	u64 durable;
+	s64 durable;
 
 	if (!READ_ONCE(keep->cache))
 		return 0;
-	durable = READ_ONCE(keep->durable);
-	/* Before the sum, which only grows, or it would be more than that is. */
+	durable = atomic64_read(&keep->durable);
+	/*
+	 * Before the sum, which only grows, or it would be more than that is.  Pairs with
+	 * made_durable().
+	 */
 	smp_rmb();
 	return acked(keep) - durable;
 }
@@ -265,10 +270,10 @@ static bool changes_contents(blk_opf_t opf)
  * @bytes: how much
  *
  * Context: any.
- * Return: flags for its unit, for iotarget_keep_back().
+ * Return: what it covers, if it is a flush, for iotarget_keep_back(); else 0.
  */
-unsigned int iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
-				sector_t sector, u64 bytes)
+u64 iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
+		       sector_t sector, u64 bytes)
 {
 	const sector_t end = sector + (bytes >> SECTOR_SHIFT);
 
@@ -281,12 +286,27 @@ unsigned int iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
 	}
 	if (!(opf & REQ_PREFLUSH) && (opf & REQ_OP_MASK) != REQ_OP_FLUSH)
 		return 0;
-	/* Pairs with the release in iotarget_keep_back(). */
-	if (atomic_cmpxchg_acquire(&keep->flushing, 0, 1))
-		return 0;
 	/* What is acknowledged from here on is not made durable by it. */
-	keep->covers = acked(keep);
-	return IOTARGET_UNIT_METER;
+	return acked(keep);
+}
+
+/* It may be made larger, and when it is gone it has no size. */
+static void note_size(struct iotarget_keep *keep)
+{
+	const sector_t sectors = bdev_nr_sectors(keep->bdev);
+
+	if (sectors && sectors != READ_ONCE(keep->sectors))
+		WRITE_ONCE(keep->sectors, sectors);
+}
+
+/* Flushes that were out at the same time come back in any order. */
+static void made_durable(struct iotarget_keep *keep, s64 covers)
+{
+	s64 durable = atomic64_read(&keep->durable);
+
+	while (covers > durable &&
+	       !atomic64_try_cmpxchg(&keep->durable, &durable, covers))
+		;
 }
 
 static void count(struct iotarget_keep *keep, u64 bytes)
@@ -316,20 +336,33 @@ void iotarget_keep_entered(struct iotarget_keep *keep)
  * @opf: operation and flags
  * @bytes: how much
  * @done: the device says that it is
- * @flags: of iotarget_keep_sent()
+ * @covers: of iotarget_keep_sent()
  *
  * Context: any.
  */
 void iotarget_keep_back(struct iotarget_keep *keep, blk_opf_t opf,
-			u64 bytes, bool done, unsigned int flags)
+			u64 bytes, bool done, u64 covers)
 {
-	if (flags & IOTARGET_UNIT_METER) {
-		if (done)
-			WRITE_ONCE(keep->durable, keep->covers);
-		/* The next flush finds what this one has done. */
-		atomic_set_release(&keep->flushing, 0);
-	}
-	if (done && bytes && changes_contents(opf) && !op_is_discard(opf) &&
+	if (!done)
+		return;
+	note_size(keep);
+	if (covers)
+		made_durable(keep, covers);
+	if (bytes && changes_contents(opf) && !op_is_discard(opf) &&
 	    !(opf & REQ_FUA))
 		count(keep, bytes);
+}
+
+/**
+ * iotarget_keep_accept - what is lost is nobody's loss
+ * @keep: of the device
+ * @gone: it is gone, and what is at risk with it
+ *
+ * Context: any.
+ */
+void iotarget_keep_accept(struct iotarget_keep *keep, bool gone)
+{
+	WRITE_ONCE(keep->lost, 0);
+	if (gone)
+		made_durable(keep, acked(keep));
 }

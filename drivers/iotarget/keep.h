@@ -17,9 +17,8 @@
  * @bdev: the device                                                       (C)
  * @cache: it claims a volatile cache, or has                              (F)
  * @acked: bytes written and acknowledged                                  (P)
- * @flushing: a flush is out that will make some of that durable           (A)
- * @covers: how much; of that flush                                        (A)
- * @durable: what is; written by that flush                                (A)
+ * @durable: those of them that a flush has covered                        (A)
+ * @sectors: its size when it was last there                               (F)
  * @lost: bytes that an earlier instance may have lost; each flush fails   (F)
  * @head: writes below this sector touch the first edge                    (C)
  * @tail: writes that end above this one touch the last                    (C)
@@ -31,9 +30,8 @@ struct iotarget_keep {
 	struct block_device	*bdev;
 	bool			cache;
 	u64 __percpu		*acked;
-	atomic_t		flushing;
-	u64			covers;
-	u64			durable;
+	atomic64_t		durable;
+	sector_t		sectors;
 	u64			lost;
 	sector_t		head;
 	sector_t		tail;
@@ -42,7 +40,7 @@ struct iotarget_keep {
 	u64			hash[IOTARGET_EDGES];
 };
 
-struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev);
+struct iotarget_keep *iotarget_keep_alloc(struct block_device *bdev, bool nowait);
 void iotarget_keep_free(struct iotarget_keep *keep);
 void iotarget_keep_renew(struct iotarget_keep *keep, unsigned int edge,
 			 const void *data);
@@ -52,11 +50,12 @@ const char *iotarget_keep_differs(const struct iotarget_keep *lost,
 u64 iotarget_keep_at_risk(const struct iotarget_keep *keep);
 void iotarget_keep_inherit(struct iotarget_keep *fresh,
 			   const struct iotarget_keep *lost);
-unsigned int iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
-				sector_t sector, u64 bytes);
+u64 iotarget_keep_sent(struct iotarget_keep *keep, blk_opf_t opf,
+		       sector_t sector, u64 bytes);
 void iotarget_keep_entered(struct iotarget_keep *keep);
 void iotarget_keep_back(struct iotarget_keep *keep, blk_opf_t opf,
-			u64 bytes, bool done, unsigned int flags);
+			u64 bytes, bool done, u64 covers);
+void iotarget_keep_accept(struct iotarget_keep *keep, bool gone);
 
 /* Nobody is told that what was lost is durable. */
 static inline bool iotarget_keep_refuses(const struct iotarget_keep *keep,

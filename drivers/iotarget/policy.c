@@ -209,7 +209,8 @@ EXPORT_SYMBOL_GPL(iotarget_set_policy);
  * iotarget_accept_loss - let flushes succeed again
  * @target: the target
  *
- * For an owner whose users know, or have gone, see %IOTARGET_POLICY_LOSSY.
+ * For an owner whose users know, or have gone, see %IOTARGET_POLICY_LOSSY.  While the
+ * device is away that is what was at risk when it went.
  *
  * Extension.
  *
@@ -222,7 +223,7 @@ void iotarget_accept_loss(struct iotarget *target)
 	if (!inst)
 		return;
 	if (inst->keep)
-		WRITE_ONCE(inst->keep->lost, 0);
+		iotarget_keep_accept(inst->keep, READ_ONCE(target->gate.lost));
 	iotarget_inst_unhold(inst);
 }
 EXPORT_SYMBOL_GPL(iotarget_accept_loss);

@@ -572,7 +572,10 @@ typedef void iotarget_complete_fn(struct iotarget *target,
 struct iotarget_unit {
 	struct list_head	node;	/* pended FIFO, or the sent list */
 	struct iotarget_inst	*inst;	/* what it was sent on; NULL: never sent */
-	u64			seq;	/* its place in the order of pending */
+	union {
+		u64		seq;	/* held: its place in the order of pending */
+		u64		covers;	/* sent: of keep.c; with a policy that holds */
+	};
 	struct bio_list		bios;	/* forwarded bios held behind it */
 	u8			where;	/* enum iotarget_unit_where */
 	u8			epoch;
@@ -647,6 +650,8 @@ struct iotarget_bio {
  * struct iotarget_entry - a piece of work of the caller's that passed the gate
  * @bdev: the open block device, good until iotarget_leave(); NULL if the target
  *	is on something else
+ * @reads_only: to be set before iotarget_leave() by who has written nothing; otherwise what
+ *	was done counts as bytes at risk, see &struct iotarget_info
  */
 struct iotarget_entry {
 	struct block_device	*bdev;
@@ -654,6 +659,8 @@ struct iotarget_entry {
 	struct iotarget_inst	*inst;
 	u8			epoch;
 	u8			flags;
+	/* public: */
+	bool			reads_only;
 };
 
 /**

@@ -31,7 +31,7 @@ static void fakedisk_submit_bio(struct bio *bio)
 {
 	struct fakedisk *fd = bio->bi_bdev->bd_disk->private_data;
 	unsigned long flags;
-	bool hold;
+	bool hold, again;
 
 	if (fd->model.seed && bio_op(bio) == REQ_OP_READ)
 		fill(bio, fd->model.seed);
@@ -42,11 +42,14 @@ static void fakedisk_submit_bio(struct bio *bio)
 	}
 	fd->submitted++;
 	fd->last = bio;
-	hold = fd->hold;
+	again = fd->model.shut && bio->bi_opf & REQ_NOWAIT;
+	hold = !again && (fd->hold || fd->model.shut);
 	if (hold)
 		bio_list_add(&fd->held, bio);
 	spin_unlock_irqrestore(&fd->lock, flags);
-	if (!hold)
+	if (again)
+		bio_wouldblock_error(bio);
+	else if (!hold)
 		bio_endio(bio);
 }
 

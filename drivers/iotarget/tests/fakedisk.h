@@ -19,12 +19,14 @@
  * @parent: the device that it is below, or NULL
  * @seed: of its contents, if it is to have some
  * @unique: of its unique id, if it is to have one
+ * @shut: what it gets is kept, or comes back if it must not wait
  * @sectors: its size, or 0 for FAKEDISK_SECTORS
  */
 struct fakedisk_model {
 	struct device		*parent;
 	u8			seed;
 	u8			unique;
+	bool			shut;
 	sector_t		sectors;
 };
 

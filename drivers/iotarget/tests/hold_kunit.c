@@ -393,6 +393,24 @@ static void refused_flush_makes_nothing_safe(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info.at_risk, 0);
 }
 
+/* Who passes the gate may have written, but for those who say that they have not. */
+static void who_says_so_has_only_read(struct kunit *test)
+{
+	struct owner *o = &owners->owner[0];
+	struct iotarget_entry entry;
+	struct iotarget_info info;
+
+	KUNIT_ASSERT_EQ(test, iotarget_enter(o->target, &entry, FAKE_LONG_MS), 0);
+	entry.reads_only = true;
+	iotarget_leave(&entry);
+	KUNIT_ASSERT_EQ(test, iotarget_get_info(o->target, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.at_risk, 0);
+	KUNIT_ASSERT_EQ(test, iotarget_enter(o->target, &entry, FAKE_LONG_MS), 0);
+	iotarget_leave(&entry);
+	KUNIT_ASSERT_EQ(test, iotarget_get_info(o->target, &info), 0);
+	KUNIT_EXPECT_EQ(test, info.at_risk, 1);
+}
+
 /* -- one on the other ---------------------------------------------------------- */
 
 /* What stands on a target that waits has its disk still, and goes on. */
@@ -431,6 +449,7 @@ static struct kunit_case hold_cases[] = {
 	KUNIT_CASE(gone_while_its_owner_waits),
 	KUNIT_CASE(closed_while_it_looks_again),
 	KUNIT_CASE(refused_flush_makes_nothing_safe),
+	KUNIT_CASE(who_says_so_has_only_read),
 	KUNIT_CASE(upper_goes_on),
 	{}
 };

@@ -23,6 +23,9 @@ static struct iotarget_keep *make(struct kunit *test)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, keep);
+	/* Without a size, as one that is gone. */
+	keep->bdev = kunit_kzalloc(test, sizeof(*keep->bdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, keep->bdev);
 	keep->acked = alloc_percpu(u64);
 	KUNIT_ASSERT_TRUE(test, keep->acked);
 	keep->cache = true;
@@ -41,9 +44,9 @@ static void done(struct iotarget_keep *keep)
 static void write(struct iotarget_keep *keep, blk_opf_t opf, sector_t sector,
 		  u64 bytes, bool acked)
 {
-	const unsigned int flags = iotarget_keep_sent(keep, opf, sector, bytes);
+	const u64 covers = iotarget_keep_sent(keep, opf, sector, bytes);
 
-	iotarget_keep_back(keep, opf, bytes, acked, flags);
+	iotarget_keep_back(keep, opf, bytes, acked, covers);
 }
 
 static void flush(struct iotarget_keep *keep, bool acked)
@@ -73,13 +76,13 @@ static void counts_what_is_acknowledged(struct kunit *test)
 static void a_flush_makes_durable_what_was_before_it(struct kunit *test)
 {
 	struct iotarget_keep *keep = make(test);
-	unsigned int flags;
+	u64 covers;
 
 	write(keep, OP_WRITE, MIDDLE, 4096, true);
-	flags = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	covers = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
 	write(keep, OP_WRITE, MIDDLE, 512, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096 + 512);
-	iotarget_keep_back(keep, OP_FLUSH, 0, true, flags);
+	iotarget_keep_back(keep, OP_FLUSH, 0, true, covers);
 	/* What came while it was out may have come too late for it. */
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 512);
 	flush(keep, true);
@@ -106,21 +109,41 @@ static void one_that_fails_makes_nothing_durable(struct kunit *test)
 	done(keep);
 }
 
-/* The second may have been submitted before a write that the first is not after. */
-static void flushes_that_overlap_err_on_the_safe_side(struct kunit *test)
+/* Each makes durable what was before it, whichever comes back first. */
+static void flushes_that_overlap_count_each(struct kunit *test)
 {
 	struct iotarget_keep *keep = make(test);
-	unsigned int a, b;
+	u64 a, b;
 
 	write(keep, OP_WRITE, MIDDLE, 4096, true);
 	a = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
 	write(keep, OP_WRITE, MIDDLE, 512, true);
 	b = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	write(keep, OP_WRITE, MIDDLE, 1024, true);
 	iotarget_keep_back(keep, OP_FLUSH, 0, true, b);
-	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096 + 512);
+	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 1024);
 	iotarget_keep_back(keep, OP_FLUSH, 0, true, a);
-	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 512);
-	flush(keep, true);
+	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 1024);
+	b = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	a = iotarget_keep_sent(keep, OP_FLUSH, 0, 0);
+	iotarget_keep_back(keep, OP_FLUSH, 0, false, b);
+	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 1024);
+	iotarget_keep_back(keep, OP_FLUSH, 0, true, a);
+	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
+	done(keep);
+}
+
+/* What went with the device that is away is accepted, and no more than that. */
+static void a_loss_is_accepted(struct kunit *test)
+{
+	struct iotarget_keep *keep = make(test);
+
+	keep->lost = 512;
+	write(keep, OP_WRITE, MIDDLE, 4096, true);
+	iotarget_keep_accept(keep, false);
+	KUNIT_EXPECT_EQ(test, keep->lost, 0);
+	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 4096);
+	iotarget_keep_accept(keep, true);
 	KUNIT_EXPECT_EQ(test, iotarget_keep_at_risk(keep), 0);
 	done(keep);
 }
@@ -199,7 +222,8 @@ static struct kunit_case keep_cases[] = {
 	KUNIT_CASE(counts_what_is_acknowledged),
 	KUNIT_CASE(a_flush_makes_durable_what_was_before_it),
 	KUNIT_CASE(one_that_fails_makes_nothing_durable),
-	KUNIT_CASE(flushes_that_overlap_err_on_the_safe_side),
+	KUNIT_CASE(flushes_that_overlap_count_each),
+	KUNIT_CASE(a_loss_is_accepted),
 	KUNIT_CASE(a_loss_is_handed_on),
 	KUNIT_CASE(contents_are_compared),
 	KUNIT_CASE(but_not_what_was_written),

@@ -416,12 +416,44 @@ static void purged_before_they_are_sent_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_NEVER_SENT);
 }
 
+/* Opened on a disk of a device of its own, of which there is no other. */
+static struct fakedisk_model only(struct kunit *test)
+{
+	struct fakedisk_model model = {
+		.parent = root_device_register("iotarget_fake"),
+		.seed = 1,
+		.unique = 7,
+	};
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(model.parent));
+	return model;
+}
+
 static void open_as(struct kunit *test, const struct fakedisk_model *model)
 {
 	KUNIT_ASSERT_EQ(test, iotarget_close(s->target, FAKE_LONG_MS, NULL), 0);
 	fakedisk_remove(&s->fd[0]);
 	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[0], model), 0);
 	KUNIT_ASSERT_EQ(test, open_with(0), 0);
+}
+
+/* The device of the disks goes, so they go first. */
+static void all_gone(struct device *parent)
+{
+	iotarget_delete(s->target, FAKE_LONG_MS, NULL);
+	fake_settle_all();
+	fakedisk_remove(&s->fd[0]);
+	fakedisk_remove(&s->fd[1]);
+	root_device_unregister(parent);
+}
+
+static struct iotarget_keep *current_keep(void)
+{
+	struct iotarget_inst *inst = iotarget_inst_current(s->target);
+	struct iotarget_keep *keep = inst->keep;
+
+	iotarget_inst_put(inst);
+	return keep;
 }
 
 static void expect_refused(struct kunit *test, const struct fakedisk_model *model)
@@ -436,7 +468,7 @@ static void expect_refused(struct kunit *test, const struct fakedisk_model *mode
 /* One of which there is no other may have grown, */
 static void grown_meanwhile(struct kunit *test)
 {
-	struct fakedisk_model model = { .seed = 1, .unique = 7 };
+	struct fakedisk_model model = only(test);
 
 	open_as(test, &model);
 	pull(test);
@@ -445,19 +477,33 @@ static void grown_meanwhile(struct kunit *test)
 	replug_as(test, &model);
 	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_OK);
 	KUNIT_EXPECT_EQ(test, info().capacity, model.sectors << SECTOR_SHIFT);
+	all_gone(model.parent);
 }
 
 /* but not shrunk, */
 static void shrunk_meanwhile(struct kunit *test)
 {
-	struct fakedisk_model model = { .seed = 1, .unique = 7 };
+	struct fakedisk_model model = only(test);
 
 	open_as(test, &model);
 	model.sectors = FAKEDISK_SECTORS - 8;
 	expect_refused(test, &model);
+	all_gone(model.parent);
 }
 
-/* and one that says nothing of the kind is another then. */
+/* to what it was before it grew neither, */
+static void grown_and_shrunk(struct kunit *test)
+{
+	const struct fakedisk_model model = only(test);
+
+	open_as(test, &model);
+	set_capacity(s->fd[0].disk, 2 * FAKEDISK_SECTORS);
+	forward(0, REQ_OP_READ);
+	expect_refused(test, &model);
+	all_gone(model.parent);
+}
+
+/* and one that says nothing of the kind, */
 static void larger_is_another(struct kunit *test)
 {
 	const struct fakedisk_model larger = {
@@ -465,6 +511,63 @@ static void larger_is_another(struct kunit *test)
 	};
 
 	expect_refused(test, &larger);
+}
+
+/* or stands on what says it, is another then. */
+static void larger_without_hardware(struct kunit *test)
+{
+	struct fakedisk_model model = { .seed = 1, .unique = 7 };
+
+	open_as(test, &model);
+	model.sectors = FAKEDISK_SECTORS + 8;
+	expect_refused(test, &model);
+}
+
+/* Of one that has grown, as much as can be has to be the same. */
+static void larger_with_other_contents(struct kunit *test)
+{
+	struct fakedisk_model model = only(test);
+
+	open_as(test, &model);
+	/* All of its beginning may be something else now. */
+	bitmap_fill(current_keep()->written, IOTARGET_EDGES);
+	model.sectors = FAKEDISK_SECTORS + 8;
+	expect_refused(test, &model);
+	all_gone(model.parent);
+}
+
+/* What is for the part that came is held like the rest. */
+static void held_for_what_has_grown(struct kunit *test)
+{
+	const struct iotarget_buffer buf = iotarget_buf(page_address(s->page), SZ_4K);
+	struct iotarget_request *req = iotarget_request_alloc(GFP_KERNEL);
+	const u64 pos = (u64)FAKEDISK_SECTORS << SECTOR_SHIFT;
+
+	KUNIT_ASSERT_NOT_NULL(test, req);
+	KUNIT_EXPECT_EQ(test, iotarget_format_read(s->target, req, &buf, pos), -ERANGE);
+	set_capacity(s->fd[0].disk, 2 * FAKEDISK_SECTORS);
+	forward(0, REQ_OP_READ);
+	pull(test);
+	KUNIT_EXPECT_EQ(test, iotarget_format_read(s->target, req, &buf, pos), 0);
+	iotarget_request_free(req);
+}
+
+/* A disk may be held up by a gate that waits for us. */
+static void nobody_waits_for_a_gate(struct kunit *test)
+{
+	const struct fakedisk_model shut = { .seed = 1, .shut = true };
+
+	pull(test);
+	forward(0, REQ_OP_READ);
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], &shut), 0);
+	iotarget_away_arrived();
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->fd[1].submitted)));
+	KUNIT_EXPECT_TRUE(test, info().away);
+	KUNIT_EXPECT_TRUE(test, bio_list_empty(&s->fd[1].held));
+	s->fd[1].model.shut = false;
+	KUNIT_EXPECT_TRUE(test, fake_until(READ_ONCE(s->upper[0].ended)));
+	KUNIT_EXPECT_EQ(test, s->upper[0].status, BLK_STS_OK);
+	KUNIT_EXPECT_EQ(test, s->target->removal.nr_refused, 0);
 }
 
 /* Not back in time. */
@@ -562,7 +665,12 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(purged_before_they_are_sent_again),
 	KUNIT_CASE(grown_meanwhile),
 	KUNIT_CASE(shrunk_meanwhile),
+	KUNIT_CASE(grown_and_shrunk),
 	KUNIT_CASE(larger_is_another),
+	KUNIT_CASE(larger_without_hardware),
+	KUNIT_CASE(larger_with_other_contents),
+	KUNIT_CASE(held_for_what_has_grown),
+	KUNIT_CASE(nobody_waits_for_a_gate),
 	KUNIT_CASE(given_up),
 	KUNIT_CASE(swap_does_not_wait),
 	KUNIT_CASE(others_are_told_at_once),

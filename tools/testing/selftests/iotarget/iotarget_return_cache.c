@@ -8,6 +8,10 @@
  * flushed; so there is another gate between, which is removed by force.  What a flush has
  * said to be safe is written down here, as an application would that keeps its log elsewhere.
  */
+#include <linux/cdrom.h>
+#include <linux/hdreg.h>
+#include <sys/ioctl.h>
+
 #include "fixture.h"
 #include "gates.h"
 
@@ -215,6 +219,41 @@ TEST_F_TIMEOUT(cache, what_is_said_to_be_safe_is, 120)
 	TH_LOG("%u versions of %u blocks were lost that nobody had been told were safe",
 	       lost, NR_BLOCKS);
 	EXPECT_LT(0, lost);
+}
+
+/* Those who look what is on a new disk ask it this and that, and write nothing. */
+TEST_F_TIMEOUT(cache, what_is_only_read_is_no_loss, 60)
+{
+	struct hd_geometry geo;
+	struct gate_loss loss;
+	unsigned int lost = 0;
+
+	EXPECT_EQ(0, look(self, &lost));
+	EXPECT_NE(0, ioctl(self->fd, CDROM_GET_CAPABILITY, 0));
+	ioctl(self->fd, HDIO_GETGEO, &geo);
+	ASSERT_TRUE(gate_loss(GATE, &loss));
+	EXPECT_EQ(0, loss.at_risk);
+	lose_power(_metadata, self);
+	EXPECT_EQ(0, flush(self));
+	ASSERT_TRUE(gate_loss(GATE, &loss));
+	EXPECT_EQ(0, loss.lost);
+}
+
+/* Who was not there when it was lost, and opens the disk alone, has lost nothing. */
+TEST_F_TIMEOUT(cache, opened_while_it_is_away, 60)
+{
+	struct gate_loss loss;
+
+	ASSERT_EQ(0, write_some(self, 1));
+	ASSERT_TRUE(gate_loss(GATE, &loss));
+	EXPECT_EQ(BLOCK, loss.at_risk);
+	power_off(_metadata);
+	ASSERT_EQ(0, open_again(self));
+	power_on(_metadata, self);
+	ASSERT_TRUE(gate_is_away(GATE, false, slow(COME_MS)));
+	EXPECT_EQ(0, flush(self));
+	ASSERT_TRUE(gate_loss(GATE, &loss));
+	EXPECT_EQ(0, loss.lost);
 }
 
 /* -- what it says of itself ------------------------------------------------ */
