@@ -142,6 +142,8 @@ void iotarget_removal_returned(struct iotarget *target,
 void iotarget_removal_lapsed(const struct gendisk *disk);
 void iotarget_removal_opened(struct iotarget *target,
 			     struct iotarget_inst *inst, bool opened);
+void iotarget_removal_not_returned(struct iotarget *target,
+				   struct iotarget_inst *inst);
 int iotarget_removal_left(struct iotarget *target, unsigned int runs,
 			  unsigned int timeout_ms);
 unsigned int iotarget_removal_forget(struct iotarget *target);

@@ -39,6 +39,7 @@ enum iotarget_hook_point {
 	IOTARGET_HOOK_LOOKED,		/* an edge of a device is read again */
 	IOTARGET_HOOK_DEVICE_OPEN,	/* a block device is open, not entered yet */
 	IOTARGET_HOOK_REQ_TELL,		/* gate let go of, its waiter not told yet */
+	IOTARGET_HOOK_ATTACH,		/* told of removals, not attached yet */
 };
 
 #if IS_ENABLED(CONFIG_IOTARGET_KUNIT_TEST)

@@ -76,10 +76,14 @@ int iotarget_open_attach(struct iotarget *target, struct iotarget_inst *inst,
 	ret = iotarget_removal_register(target, inst, opens, lost);
 	if (ret)
 		return ret;
+	iotarget_hook(IOTARGET_HOOK_ATTACH, target);
 	ret = lost ? iotarget_gate_returned(target, inst, lost) :
 		     iotarget_gate_event(target, IOTARGET_EV_OPENED, inst,
 					 opens, NULL);
-	iotarget_removal_opened(target, inst, !ret);
+	if (ret && lost)
+		iotarget_removal_not_returned(target, inst);
+	else
+		iotarget_removal_opened(target, inst, !ret);
 	return ret;
 }
 

@@ -654,6 +654,38 @@ void iotarget_removal_opened(struct iotarget *target,
 }
 
 /**
+ * iotarget_removal_not_returned - the device of a target is back, and not wanted
+ * @target: the target
+ * @inst: the instance that was registered for it
+ *
+ * It was closed meanwhile.  If that was for a query, its owner still has to hear that the
+ * device which it had is gone.
+ *
+ * Context: process; sleeps.
+ */
+void iotarget_removal_not_returned(struct iotarget *target,
+				   struct iotarget_inst *inst)
+{
+	struct iotarget_removal *r = &target->removal;
+	struct iotarget_watch *before = NULL;
+
+	mutex_lock(&iotarget_lowers_lock);
+	if (r->inst == inst->number && !list_empty(&r->node)) {
+		if (READ_ONCE(target->gate.word) != IOTARGET_W_CFQR) {
+			before = unlist(r);
+		} else {
+			r->holding = false;
+			r->opened = true;
+			r->given_up = true;
+			r->level = IOTARGET_REMOVAL_COMPLETE;
+			lose(r);
+		}
+	}
+	mutex_unlock(&iotarget_lowers_lock);
+	iotarget_watch_put(before);
+}
+
+/**
  * iotarget_removal_returned - the device of a target is back
  * @target: the target
  * @inst: the instance that it has now

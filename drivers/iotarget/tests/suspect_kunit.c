@@ -570,6 +570,26 @@ static void nobody_waits_for_a_gate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->target->removal.nr_refused, 0);
 }
 
+static void close_for_query(enum iotarget_hook_point point, void *target)
+{
+	if (point != IOTARGET_HOOK_ATTACH)
+		return;
+	iotarget_hook_handler = NULL;
+	iotarget_close_for_query_remove(target, FAKE_SHORT_MS, NULL);
+}
+
+/* Just as it is back: the device that was closed for the query has not come. */
+static void closed_for_a_query_meanwhile(struct kunit *test)
+{
+	pull(test);
+	iotarget_hook_handler = close_for_query;
+	KUNIT_ASSERT_EQ(test, fakedisk_make_as(&s->fd[1], &plain), 0);
+	iotarget_away_arrived();
+	/* Which is what is done if the owner has no callback for it. */
+	KUNIT_EXPECT_TRUE(test, fake_until(fake_word(s->target) == IOTARGET_W_CLOSED));
+	iotarget_hook_handler = NULL;
+}
+
 /* Not back in time. */
 static void given_up(struct kunit *test)
 {
@@ -671,6 +691,7 @@ static struct kunit_case suspect_cases[] = {
 	KUNIT_CASE(larger_with_other_contents),
 	KUNIT_CASE(held_for_what_has_grown),
 	KUNIT_CASE(nobody_waits_for_a_gate),
+	KUNIT_CASE(closed_for_a_query_meanwhile),
 	KUNIT_CASE(given_up),
 	KUNIT_CASE(swap_does_not_wait),
 	KUNIT_CASE(others_are_told_at_once),
