@@ -17,6 +17,7 @@
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/once.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
@@ -40,20 +41,29 @@ static void note_sector(struct iotarget_keep *keep, unsigned int i,
 	__assign_bit(i, keep->plain, !memcmp(data, data + 1, SECTOR_SIZE - 1));
 }
 
+/* A gate that is shut stays so for longer than the device below it is busy. */
+#define AGAIN_TRIES	10
+#define AGAIN_MS	5
+
 static int read_sectors(struct block_device *bdev, blk_opf_t opf,
 			sector_t sector, unsigned int nr, void *buf)
 {
+	unsigned int tries = AGAIN_TRIES;
 	struct bio_vec bvec;
 	struct bio bio;
 	int ret;
 
-	bio_init(&bio, bdev, &bvec, 1, opf);
-	bio.bi_iter.bi_sector = sector;
-	__bio_add_page(&bio, virt_to_page(buf), nr << SECTOR_SHIFT,
-		       offset_in_page(buf));
-	ret = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return ret;
+	for (;;) {
+		bio_init(&bio, bdev, &bvec, 1, opf);
+		bio.bi_iter.bi_sector = sector;
+		__bio_add_page(&bio, virt_to_page(buf), nr << SECTOR_SHIFT,
+			       offset_in_page(buf));
+		ret = submit_bio_wait(&bio);
+		bio_uninit(&bio);
+		if (ret != -EAGAIN || !(opf & REQ_NOWAIT) || !--tries)
+			return ret;
+		msleep(AGAIN_MS);
+	}
 }
 
 /* In pieces: memory is short when all of it waits for the device to be back. */
@@ -77,8 +87,10 @@ static int read_edge(struct iotarget_keep *keep, blk_opf_t opf,
 
 static int read_edges(struct iotarget_keep *keep, bool nowait)
 {
-	const blk_opf_t opf = REQ_OP_READ | REQ_SYNC |
-			      (nowait && bdev_nowait(keep->bdev) ? REQ_NOWAIT : 0);
+	/* Only what passes bios on has a gate; elsewhere a tag may be worth a wait. */
+	const bool again = nowait && bdev_nowait(keep->bdev) &&
+			   !queue_is_mq(bdev_get_queue(keep->bdev));
+	const blk_opf_t opf = REQ_OP_READ | REQ_SYNC | (again ? REQ_NOWAIT : 0);
 	const unsigned int bs = bdev_logical_block_size(keep->bdev);
 	const unsigned int order = get_order(bs);
 	const sector_t sectors = keep->sectors;

@@ -346,9 +346,9 @@ int iotarget_read_past(struct iotarget *target, void *data, size_t len, u64 pos,
  *
  * Context: process; sleeps, killable.
  * Return: 0; -ETIMEDOUT, with @result telling whether it was ever sent; after a fatal
- * signal -ECANCELED, never sent, or -EINTR, if the device has it; -ENOBUFS if the memory that the target may
- * hold for such calls is in use, by others that run or by a device that does
- * not answer; -ENOMEM; -EWOULDBLOCK in atomic context; the
+ * signal -ECANCELED, never sent, or -EINTR, if the device has it; -ENOBUFS if the memory
+ * that the target may hold for such calls is in use, by others that run or by a device
+ * that does not answer; -ENOMEM; -EWOULDBLOCK in atomic context; the
  * errors of iotarget_format_read() and iotarget_send(); the device's.
  */
 int iotarget_read(struct iotarget *target, void *data, size_t len, u64 pos,
