@@ -16,11 +16,11 @@
 #include "../devices.h"
 
 /*
- * For waits that are to succeed, be the machine as busy as it may; for those that
- * are to fail; and for those that are to fail with the request at the device, where
- * it has to get first: slow kernels have slow workers.
+ * For waits that are to succeed, be the machine as busy as it may, and more so where a
+ * machine is emulated; for those that are to fail; and for those that are to fail with
+ * the request at the device, where it has to get first: slow kernels have slow workers.
  */
-#define FAKE_LONG_MS	20000
+#define FAKE_LONG_MS	(IS_ENABLED(CONFIG_UML) ? 5000 : 20000)
 #define FAKE_SHORT_MS	10
 #define FAKE_SENT_MS	250
 
