@@ -21,11 +21,7 @@ from .results import Row
 
 FAST = ("plumbing", "static", "uml")
 LANES = 2                           # of the punctual ones
-# Niceness. Who is patient is not to starve either: beside six busy threads of the others, 10
-# would leave one in thirty of the processors, 5 one in ten.
-GIVE_WAY = 5                        # the patient ones
-LAST = 10                           # what is built
-FIRST = -10                         # the idle ones
+GIVE_WAY = 10                       # niceness
 
 
 class Plan:
@@ -87,7 +83,7 @@ class Plan:
         return False
 
     def _build_all(self):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LAST)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVE_WAY)
         for name, built in self.built.items():
             with contextlib.suppress(Exception):
                 self.build(name)
@@ -120,7 +116,7 @@ class Plan:
     def _idle_lane(self, name):
         # what it wakes up for is little, and often to be done in time
         with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), FIRST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -GIVE_WAY)
         self._lane([name])
 
     def _patient_lane(self, waiting):
