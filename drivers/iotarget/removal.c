@@ -674,11 +674,9 @@ void iotarget_removal_not_returned(struct iotarget *target,
 		if (READ_ONCE(target->gate.word) != IOTARGET_W_CFQR) {
 			before = unlist(r);
 		} else {
-			r->holding = false;
 			r->opened = true;
-			r->given_up = true;
 			r->level = IOTARGET_REMOVAL_COMPLETE;
-			lose(r);
+			iotarget_removal_give_up(r, 0);
 		}
 	}
 	mutex_unlock(&iotarget_lowers_lock);

@@ -416,7 +416,7 @@ static void purged_before_they_are_sent_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->outcome, IOTARGET_NEVER_SENT);
 }
 
-/* Opened on a disk of a device of its own, of which there is no other. */
+/* A disk of a device of its own, of which there is no other: for open_as(). */
 static struct fakedisk_model only(struct kunit *test)
 {
 	struct fakedisk_model model = {
