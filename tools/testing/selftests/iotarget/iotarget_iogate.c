@@ -263,18 +263,8 @@ TEST_F(gate, a_stop_expires)
 static int by_netlink(struct nl *nl, uint8_t cmd, unsigned int ms)
 {
 	struct nl_event event;
-	struct nl_msg msg;
-	uint64_t cookie;
-	int ret;
 
-	nl_msg_init(nl, &msg, cmd, 0);
-	nl_put_text(&msg, IOTARGET_A_VERB_NAME, GATE);
-	if (ms)
-		nl_put_u32(&msg, IOTARGET_A_VERB_EXPIRES_MS, ms);
-	ret = nl_ask(nl, &msg, &cookie, NULL);
-	if (!ret)
-		ret = nl_await(nl, IOTARGET_EVENT_KIND_RESULT, cookie, &event, LONG_MS);
-	return ret ? ret : -(int)event.error;
+	return nl_verb(nl, nl, cmd, GATE, ms, &event);
 }
 
 /* Is it like that in a while, and before? */

@@ -117,19 +117,6 @@ TEST_F_TIMEOUT(mounted, agreed_and_expired, 60)
 	goes_on(_metadata, &self->c, &writer);
 }
 
-static int start_by_netlink(struct consent *c, struct nl_event *event)
-{
-	uint64_t cookie = 0;
-	struct nl_msg msg;
-	int ret;
-
-	nl_msg_init(&c->ask, &msg, IOTARGET_CMD_START, 0);
-	nl_put_text(&msg, IOTARGET_A_VERB_NAME, GATE);
-	ret = nl_ask(&c->ask, &msg, &cookie, NULL) ?:
-	      nl_await(&c->ear, IOTARGET_EVENT_KIND_RESULT, cookie, event, LONG_MS);
-	return ret ?: -(int)event->error;
-}
-
 /* Somebody may start it, and has to wait all the same. */
 TEST_F_TIMEOUT(mounted, started_while_all_agree, 60)
 {
@@ -137,7 +124,8 @@ TEST_F_TIMEOUT(mounted, started_while_all_agree, 60)
 	struct job writer;
 
 	agrees(_metadata, &self->c, &writer, 0, variant->frozen);
-	EXPECT_EQ(-ECANCELED, start_by_netlink(&self->c, &event));
+	EXPECT_EQ(-ECANCELED, nl_verb(&self->c.ask, &self->c.ear, IOTARGET_CMD_START, GATE, 0,
+				      &event));
 	EXPECT_NE(NULL, strstr(event.message, "starts if that stays"))
 		TH_LOG("%s", event.message);
 	EXPECT_EQ(0, gate_set(GATE, "state", "stop forever"));

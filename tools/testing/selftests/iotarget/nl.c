@@ -427,6 +427,24 @@ int nl_await(struct nl *nl, uint32_t kind, uint64_t cookie, struct nl_event *eve
 	}
 }
 
+/* A verb for the target of that name, for a time if it isn't 0, and what came of it. */
+int nl_verb(struct nl *ask, struct nl *ear, uint8_t cmd, const char *name,
+	    unsigned int expires_ms, struct nl_event *result)
+{
+	uint64_t cookie = 0;
+	struct nl_msg msg;
+	int ret;
+
+	nl_msg_init(ask, &msg, cmd, 0);
+	nl_put_text(&msg, IOTARGET_A_VERB_NAME, name);
+	if (expires_ms)
+		nl_put_u32(&msg, IOTARGET_A_VERB_EXPIRES_MS, expires_ms);
+	ret = nl_ask(ask, &msg, &cookie, NULL);
+	if (!ret)
+		ret = nl_await(ear, IOTARGET_EVENT_KIND_RESULT, cookie, result, LONG_MS);
+	return ret ? ret : -(int)result->error;
+}
+
 static void read_group(struct nl *nl, const struct nlattr *group)
 {
 	const struct nlattr *field;

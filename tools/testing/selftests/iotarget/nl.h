@@ -83,6 +83,8 @@ int nl_get(struct nl *nl, uint64_t id, struct nl_target *target);
 int nl_dump(struct nl *nl, bool (*each)(void *context, const struct nl_target *target),
 	    void *context, bool *interrupted);
 int nl_event(struct nl *nl, struct nl_event *event, unsigned int ms);
+int nl_verb(struct nl *ask, struct nl *ear, uint8_t cmd, const char *name,
+	    unsigned int expires_ms, struct nl_event *result);
 int nl_await(struct nl *nl, uint32_t kind, uint64_t cookie, struct nl_event *event,
 	     unsigned int ms);
 
